@@ -1,0 +1,108 @@
+//! Linux, by libc's thin wrappers.
+
+use std::ptr::NonNull;
+
+/// Maps `bytes` of zeroed memory that is not backed until touched and not counted against overcommit.
+pub(crate) fn map_zeroed(bytes: usize) -> Option<NonNull<u8>> {
+    // SAFETY: an anonymous mapping at an address of the kernel's choice touches nothing that exists.
+    let start = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            bytes,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            -1,
+            0,
+        )
+    };
+    if start == libc::MAP_FAILED {
+        None
+    } else {
+        NonNull::new(start.cast())
+    }
+}
+
+/// Gives back what [`map_zeroed`] returned.
+///
+/// # Safety
+/// - `start` and `bytes` are those of one `map_zeroed` call.
+/// - Nothing refers to the memory any more.
+pub(crate) unsafe fn unmap(start: NonNull<u8>, bytes: usize) {
+    // SAFETY: the caller hands over a whole mapping that nobody uses.
+    unsafe { libc::munmap(start.as_ptr().cast(), bytes) };
+}
+
+/// Nanoseconds of `CLOCK_MONOTONIC`: read through the vDSO, without a system call on usual machines.
+#[inline]
+pub(crate) fn monotonic_nanos() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `now` is a valid place for the answer; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// The calling thread's name as the kernel keeps it: at most 15 bytes, padded with zeros.
+pub(crate) fn thread_name() -> [u8; 16] {
+    let mut name = [0u8; 16];
+    // SAFETY: PR_GET_NAME writes at most 16 bytes to the buffer given.
+    unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    name
+}
+
+/// A number that differs from process to process and from call to call.
+pub(crate) fn entropy() -> u64 {
+    let here = 0u8;
+    // Clock, process and (by address-space randomisation) stack address: enough to tell processes apart,
+    // which is all a sampler's seed is for. getrandom(2) could wait at boot.
+    monotonic_nanos() ^ u64::from(process_id()) << 40 ^ (&raw const here as u64) << 17
+}
+
+/// The process's id.
+pub(crate) fn process_id() -> u32 {
+    // SAFETY: getpid has no preconditions.
+    unsafe { libc::getpid() as u32 }
+}
+
+/// How many bytes of a mapping are resident; `None` where the kernel does not say.
+pub(crate) fn resident_bytes(start: usize, bytes: usize) -> Option<u64> {
+    const PAGE: usize = 4096;
+    const BATCH: usize = 1024;
+    let mut pages = [0u8; BATCH];
+    let mut resident = 0u64;
+    let mut at = 0;
+    while at < bytes {
+        let part = (bytes - at).min(BATCH * PAGE);
+        // SAFETY: mincore writes one byte per page of `part`, at most BATCH of them; an address that is
+        // not mapped is answered with an error.
+        let status =
+            unsafe { libc::mincore((start + at) as *mut libc::c_void, part, pages.as_mut_ptr()) };
+        if status != 0 {
+            return None;
+        }
+        let seen = part.div_ceil(PAGE);
+        resident += pages[..seen].iter().filter(|page| **page & 1 == 1).count() as u64;
+        at += part;
+    }
+    Some(resident * PAGE as u64)
+}
+
+/// Puts `errno` back when dropped: the program's own error must survive an allocation.
+pub(crate) struct ErrnoGuard(libc::c_int);
+
+impl ErrnoGuard {
+    /// Remembers the calling thread's `errno`.
+    pub(crate) fn new() -> ErrnoGuard {
+        // SAFETY: the C library always returns a valid thread-local place.
+        ErrnoGuard(unsafe { *libc::__errno_location() })
+    }
+}
+
+impl Drop for ErrnoGuard {
+    fn drop(&mut self) {
+        // SAFETY: as in `new`.
+        unsafe { *libc::__errno_location() = self.0 };
+    }
+}

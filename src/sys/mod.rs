@@ -1,0 +1,39 @@
+//! Everything heapsite asks of an operating system, on one page; each system answers in one file.
+//!
+//! Below the wall (may run inside `malloc`: no heap, no lock, no waiting, `errno` as it was before):
+//! - [`map_zeroed`], [`unmap`]: address space that costs nothing until it is touched
+//! - [`monotonic_nanos`]: a clock for lifetimes
+//! - [`thread_name`]: the calling thread's name
+//! - [`objects`]: which loaded object holds an address, and whether memory can be read
+//! - [`entropy`]: a number that differs between processes
+//! - [`ErrnoGuard`]: puts `errno` back
+//!
+//! Above it: [`process_id`], [`resident_bytes`], [`exit`] (a last call), [`signal`] (handlers that chain),
+//! [`trim`] (freed memory back to the system); for the command `send` (a signal) and `terminal` (its width).
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
+
+#[cfg(not(target_os = "linux"))]
+mod fallback;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use fallback::*;
+
+pub(crate) mod exit;
+pub(crate) mod objects;
+#[cfg(feature = "cli")]
+pub(crate) mod send;
+pub(crate) mod signal;
+#[cfg(feature = "cli")]
+pub(crate) mod terminal;
+pub(crate) mod trim;
+
+/// Whether this build records anything: the unwinder needs x86-64 Linux. Elsewhere the allocator passes
+/// every call on, and `init()` says that it does not profile.
+pub(crate) const CAN_RECORD: bool = cfg!(all(
+    target_os = "linux",
+    target_arch = "x86_64",
+    target_pointer_width = "64"
+));

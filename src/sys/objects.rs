@@ -1,0 +1,153 @@
+//! Loaded objects, the running thread's stack, and "can this be read?": asked without allocating, locking or waiting.
+//!
+//! Everything but [`unload_count`] may be called inside malloc. The two foreign symbols are weak references through the
+//! global offset table: the dynamic loader fills them in before any code of the object runs, so nothing is looked up at
+//! run time, and with a C library that lacks them they are null.
+
+/// An object with unwind information, as mapped.
+#[derive(Clone, Copy, Debug)]
+#[allow(dead_code)] // not every target has an unwinder
+pub(crate) struct Object {
+    /// First byte of its mapping.
+    pub(crate) start: u64,
+    /// One past its last byte.
+    pub(crate) end: u64,
+    /// Address of its `.eh_frame_hdr`.
+    pub(crate) eh_frame_hdr: u64,
+}
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
+pub(crate) use imp::{find, readable, stack_top};
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
+mod imp {
+    use super::Object;
+    use std::arch::asm;
+    use std::mem::MaybeUninit;
+
+    /// glibc's `struct dl_find_object` on x86-64 (`<dlfcn.h>`, since 2.35).
+    #[repr(C)]
+    struct DlFindObject {
+        flags: u64,
+        map_start: u64,
+        map_end: u64,
+        link_map: u64,
+        eh_frame: u64,
+        reserved: [u64; 7],
+    }
+
+    type FindObject = unsafe extern "C" fn(u64, *mut DlFindObject) -> libc::c_int;
+
+    /// The object whose mapping holds `pc`; `None` also with a glibc older than 2.35 and for objects without
+    /// `.eh_frame_hdr`. glibc promises that the look-up is lock-free and async-signal-safe.
+    pub(crate) fn find(pc: u64) -> Option<Object> {
+        let f: *const ();
+        // SAFETY: loads one word of the global offset table.
+        unsafe {
+            asm!(
+                ".weak _dl_find_object",
+                "mov {f}, qword ptr [rip + _dl_find_object@GOTPCREL]",
+                f = out(reg) f,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
+        // SAFETY: it is either null, which is `None` by the layout guarantee of `Option<fn>`, or the address of glibc's
+        // function, whose type this is.
+        let f = unsafe { std::mem::transmute::<*const (), Option<FindObject>>(f) }?;
+        let mut out = MaybeUninit::<DlFindObject>::zeroed();
+        // SAFETY: `out` is writable and of the size glibc expects; any address may be asked for.
+        if unsafe { f(pc, out.as_mut_ptr()) } != 0 {
+            return None;
+        }
+        // SAFETY: zeroed integers are initialised, whatever glibc wrote on top.
+        let out = unsafe { out.assume_init() };
+        (out.eh_frame != 0).then_some(Object {
+            start: out.map_start,
+            end: out.map_end,
+            eh_frame_hdr: out.eh_frame,
+        })
+    }
+
+    /// One past the highest stack address that the calling thread can own.
+    ///
+    /// glibc puts a thread's control block, which `fs` points to, on top of its stack. The main thread's stack comes
+    /// from the kernel: the loader keeps where it began, and everything above it in that page (arguments, environment)
+    /// is mapped as well. 0: not known.
+    pub(crate) fn stack_top() -> u64 {
+        // SAFETY: both calls take no arguments and cannot fail.
+        let main = unsafe { libc::syscall(libc::SYS_gettid) == libc::syscall(libc::SYS_getpid) };
+        if !main {
+            let tp: u64;
+            // SAFETY: the x86-64 TLS ABI keeps the thread pointer itself at `fs:0`.
+            unsafe {
+                asm!("mov {tp}, fs:[0]", tp = out(reg) tp, options(pure, readonly, nostack, preserves_flags))
+            };
+            return tp;
+        }
+        let end: *const u64;
+        // SAFETY: loads one word of the global offset table: null, or the address of the loader's variable.
+        unsafe {
+            asm!(
+                ".weak __libc_stack_end",
+                "mov {end}, qword ptr [rip + __libc_stack_end@GOTPCREL]",
+                end = out(reg) end,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
+        if end.is_null() {
+            return 0;
+        }
+        // SAFETY: the loader set the variable before the program started and never writes it again.
+        unsafe { end.read() }.wrapping_add(4096) & !4095
+    }
+
+    /// Whether the 8 bytes at `addr` can be read.
+    ///
+    /// `rt_sigprocmask` copies the new mask in first (EFAULT if it cannot) and only then finds that `how` makes no sense
+    /// (EINVAL): it answers without any effect. The system call is made directly, so `errno` stays as it is.
+    pub(crate) fn readable(addr: u64) -> bool {
+        let how = -1i64;
+        let ret: i64;
+        // SAFETY: the kernel checks every address it is given; `syscall` clobbers rcx and r11 only.
+        unsafe {
+            asm!(
+                "syscall",
+                inlateout("rax") libc::SYS_rt_sigprocmask => ret,
+                in("rdi") how,
+                in("rsi") addr,
+                in("rdx") 0u64,
+                in("r10") 8u64,
+                lateout("rcx") _,
+                lateout("r11") _,
+                options(nostack, readonly),
+            );
+        }
+        ret == -i64::from(libc::EINVAL)
+    }
+}
+
+/// How many objects were unloaded since the process started (`dlpi_subs`): when it grows, addresses may have changed
+/// hands and [`crate::unwind::forget_rules`] is due.
+///
+/// Takes the loader's lock: for the helper thread only, never inside malloc. 0 where the platform does not count.
+#[allow(dead_code)] // called by the helper thread
+pub(crate) fn unload_count() -> u64 {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        unsafe extern "C" fn first(
+            info: *mut libc::dl_phdr_info,
+            _size: libc::size_t,
+            data: *mut libc::c_void,
+        ) -> libc::c_int {
+            // SAFETY: `info` is valid for the call, and `data` is the `u64` below; glibc has had `dlpi_subs` since 2.4.
+            unsafe { *data.cast::<u64>() = (*info).dlpi_subs };
+            1
+        }
+        let mut subs = 0u64;
+        // SAFETY: the callback fits the signature and writes only `subs`, which outlives the call.
+        unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut subs).cast()) };
+        subs
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    0
+}
