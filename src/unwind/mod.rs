@@ -1,0 +1,115 @@
+//! Stack capture inside malloc: no heap, no lock, no waiting, no panic, no libgcc, no loader calls.
+//!
+//! Frames are found by the call frame information that compilers write (`.eh_frame`), read at an address's first visit
+//! and kept as a 31-bit rule; after that a frame costs one table look-up and one or two loads. Frame pointers are not
+//! needed, and not trusted where the rules say otherwise. Every read of stack memory is checked first, so wrong
+//! unwind information, or a rule that has outlived its code, gives a cut or wrong stack but never a fault.
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
+mod x86_64;
+#[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
+pub(crate) use x86_64::StackCache;
+
+use crate::profile::Cut;
+use std::cell::Cell;
+
+/// What [`capture`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code)] // read by the recorder
+pub(crate) struct Captured {
+    /// How many of the buffer's cells were set, leaf first.
+    pub(crate) len: usize,
+    /// Why the walk stopped early; `None`: it reached the end of the stack.
+    pub(crate) cut: Option<Cut>,
+}
+
+/// Writes the calling thread's stack into `frames`, leaf first, as *lookup addresses*: return address − 1 for a caller,
+/// the exact pc for a frame that a signal interrupted. Both lie inside the instruction that was being executed.
+///
+/// The first address lies in the function that calls this (it is inlined there, in debug builds too): the recorder
+/// knows how many frames of its own it has on top of that, and this module adds none. The buffer's length is the depth
+/// limit; it belongs into thread-local or static memory, because the stack may be a signal handler's 8 KiB.
+/// `stack` is the calling thread's own and must not be shared with another thread.
+#[inline(always)]
+#[allow(dead_code)] // called by the recorder
+pub(crate) fn capture(frames: &[Cell<u64>], stack: &StackCache) -> Captured {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
+    return x86_64::capture(frames, stack);
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")))]
+    {
+        let _ = (frames, stack);
+        Captured {
+            len: 0,
+            cut: Some(Cut::NoUnwindInfo),
+        }
+    }
+}
+
+/// Forgets all rules; they are found again as they are needed.
+///
+/// Due when an object was unloaded ([`crate::sys::objects::unload_count`] has grown), because other code may be loaded at
+/// its addresses. Not to be called inside malloc only because it is slow (128 KiB of stores).
+#[allow(dead_code)] // called by the helper thread
+pub(crate) fn forget_rules() {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
+    x86_64::forget();
+}
+
+/// Per-thread memory of [`capture`]; nothing to remember here.
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")))]
+#[derive(Default)]
+pub(crate) struct StackCache;
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")))]
+impl StackCache {
+    pub(crate) const fn new() -> StackCache {
+        StackCache
+    }
+}
+
+/// Doors for the tests; also a list of what they need to see.
+#[cfg(feature = "internals")]
+#[allow(missing_docs)]
+pub mod internals {
+    use super::{Cut, StackCache};
+    use std::cell::Cell;
+
+    thread_local! {
+        static STACK: Stack = const { Stack::new() };
+    }
+
+    /// `capture` into `frames`. In a debug build the thread-local's closure and `with` come before the caller.
+    #[inline(always)]
+    pub fn capture(frames: &[Cell<u64>]) -> (usize, Option<Cut>) {
+        STACK.with(|stack| stack.capture(frames))
+    }
+
+    /// The memory of one thread, for callers that keep it themselves.
+    #[derive(Default)]
+    #[expect(missing_debug_implementations, reason = "a door for tests")]
+    pub struct Stack(StackCache);
+
+    impl Stack {
+        pub const fn new() -> Stack {
+            Stack(StackCache::new())
+        }
+
+        /// [`super::capture`]: the first frame is the caller's.
+        #[inline(always)]
+        pub fn capture(&self, frames: &[Cell<u64>]) -> (usize, Option<Cut>) {
+            let c = super::capture(frames, &self.0);
+            (c.len, c.cut)
+        }
+    }
+
+    pub fn forget_rules() {
+        super::forget_rules();
+    }
+
+    pub fn unload_count() -> u64 {
+        crate::sys::objects::unload_count()
+    }
+
+    #[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
+    pub use super::x86_64::testing::*;
+}

@@ -1,0 +1,326 @@
+//! The walk on x86-64 with glibc.
+//!
+//! Two tiers. The fast one tracks rip, rsp and rbp and needs one load from the rule table per frame. Where a rule needs
+//! more than that, the full one (`full`) replays the stack from the registers at entry up to and including that frame,
+//! and the fast one goes on from there.
+
+mod cfi;
+mod cursor;
+mod entry;
+mod expr;
+mod full;
+mod rule;
+mod stack;
+#[cfg(feature = "internals")]
+pub(super) mod testing;
+
+pub(crate) use stack::StackCache;
+
+use self::cfi::Machine;
+use self::entry::Entry;
+use self::full::Full;
+use self::rule::{Rule, SIGNAL_RBP, SIGNAL_RIP, SIGNAL_RSP};
+use self::stack::Reader;
+use super::Captured;
+use crate::profile::Cut;
+use crate::sys::objects::{self, Object};
+use std::arch::naked_asm;
+use std::cell::Cell;
+
+/// See [`super::capture`].
+#[inline(always)]
+pub(super) fn capture(frames: &[Cell<u64>], stack: &StackCache) -> Captured {
+    // SAFETY: pointer and length are those of a live slice, and `stack` is live.
+    let packed = unsafe { enter(frames.as_ptr(), frames.len(), stack) };
+    Captured {
+        len: (packed & 0xffff_ffff) as usize,
+        cut: match packed >> 32 {
+            1 => Some(Cut::Depth),
+            2 => Some(Cut::NoUnwindInfo),
+            3 => Some(Cut::UnknownRule),
+            4 => Some(Cut::BadStack),
+            _ => None,
+        },
+    }
+}
+
+/// Empties the rule table.
+pub(super) fn forget() {
+    rule::forget();
+}
+
+/// The registers as the caller of [`enter`] has them when it gets control back.
+#[repr(C)]
+struct Start {
+    rbx: u64,
+    rbp: u64,
+    r12: u64,
+    r13: u64,
+    r14: u64,
+    r15: u64,
+    rip: u64,
+    rsp: u64,
+}
+
+/// Takes the registers down and calls [`walk`]. Naked, so that the walk starts at the caller in any build, without a
+/// frame of our own to unwind first.
+///
+/// # Safety
+/// `frames` points to `len` cells; `stack` is live.
+#[unsafe(naked)]
+unsafe extern "C" fn enter(frames: *const Cell<u64>, len: usize, stack: *const StackCache) -> u64 {
+    naked_asm!(
+        ".cfi_startproc",
+        "sub rsp, 72",
+        ".cfi_adjust_cfa_offset 72",
+        "mov [rsp], rbx",
+        "mov [rsp + 8], rbp",
+        "mov [rsp + 16], r12",
+        "mov [rsp + 24], r13",
+        "mov [rsp + 32], r14",
+        "mov [rsp + 40], r15",
+        "mov rax, [rsp + 72]",
+        "mov [rsp + 48], rax",
+        "lea rax, [rsp + 80]",
+        "mov [rsp + 56], rax",
+        "mov rcx, rsp",
+        "call {walk}",
+        "add rsp, 72",
+        ".cfi_adjust_cfa_offset -72",
+        "ret",
+        ".cfi_endproc",
+        walk = sym walk,
+    )
+}
+
+/// What the fast tier knows of a frame.
+#[derive(Clone, Copy)]
+struct Frame {
+    rip: u64,
+    rsp: u64,
+    rbp: u64,
+    /// It was interrupted, not left by a call.
+    exact: bool,
+}
+
+impl Frame {
+    /// An address inside the instruction being executed: a return address may already belong to the next line, or to
+    /// the next function.
+    #[inline]
+    fn lookup(&self) -> u64 {
+        if self.exact {
+            self.rip
+        } else {
+            self.rip.wrapping_sub(1)
+        }
+    }
+}
+
+enum Stop {
+    Whole,
+    Cut(Cut),
+    /// The frame stored last needs the full tier.
+    Complex,
+}
+
+/// # Safety
+/// As for [`enter`]; `start` is what it took down.
+unsafe extern "C" fn walk(
+    frames: *const Cell<u64>,
+    len: usize,
+    stack: *const StackCache,
+    start: *const Start,
+) -> u64 {
+    // SAFETY: `enter`'s caller vouches for the first three; `start` lies in `enter`'s frame.
+    let (frames, stack, start) =
+        unsafe { (std::slice::from_raw_parts(frames, len), &*stack, &*start) };
+    let mut reader = Reader::new(stack, start.rsp);
+    let mut frame = Frame {
+        rip: start.rip,
+        rsp: start.rsp,
+        rbp: start.rbp,
+        exact: false,
+    };
+    let mut n = 0;
+    let mut full = None;
+    let stop = loop {
+        match fast(frames, &mut n, &mut frame, &mut reader) {
+            Stop::Complex => {}
+            stop => break stop,
+        }
+        if let Some(stop) = pass(&mut full, start, n, &mut frame, &mut reader) {
+            break stop;
+        }
+    };
+    reader.finish();
+    let cut = match stop {
+        Stop::Whole => 0,
+        Stop::Cut(Cut::Depth) => 1,
+        Stop::Cut(Cut::NoUnwindInfo) => 2,
+        Stop::Cut(Cut::UnknownRule) | Stop::Complex => 3,
+        Stop::Cut(Cut::BadStack) => 4,
+    };
+    cut << 32 | n as u64
+}
+
+/// Brings `frame` past the first `n` frames by the full tier, which begins at `start` or goes on from where it was.
+#[cold]
+#[inline(never)]
+fn pass(
+    full: &mut Option<Full>,
+    start: &Start,
+    n: usize,
+    frame: &mut Frame,
+    reader: &mut Reader<'_>,
+) -> Option<Stop> {
+    let full = full.get_or_insert_with(|| Full::new(start));
+    reader.enter(full.frame().rsp);
+    match full.advance(n, reader) {
+        Ok(true) => {
+            *frame = full.frame();
+            None
+        }
+        Ok(false) => Some(Stop::Whole),
+        Err(cut) => Some(Stop::Cut(cut)),
+    }
+}
+
+/// Stores `frame` and its callers' lookup addresses from `frames[*n]` on.
+#[inline(never)]
+fn fast(frames: &[Cell<u64>], n: &mut usize, frame: &mut Frame, reader: &mut Reader<'_>) -> Stop {
+    let Frame {
+        mut rip,
+        mut rsp,
+        mut rbp,
+        ..
+    } = *frame;
+    let mut pc = frame.lookup();
+    loop {
+        let Some(place) = frames.get(*n) else {
+            return Stop::Cut(Cut::Depth);
+        };
+        place.set(pc);
+        *n = n.wrapping_add(1);
+        let mut rule = rule::cached(pc);
+        if rule.is_none() {
+            match look_up(pc) {
+                Ok(found) => rule = Some(found),
+                Err(cut) => return Stop::Cut(cut),
+            }
+        }
+        let (base, cfa, slot) = match rule {
+            Some(Rule::Rsp { cfa, slot }) => (rsp, cfa, slot),
+            Some(Rule::Rbp { cfa, slot }) => (rbp, cfa, slot),
+            Some(rule) => {
+                *frame = Frame {
+                    rip,
+                    rsp,
+                    rbp,
+                    exact: false,
+                };
+                match unusual(rule, frame, reader) {
+                    None => {
+                        Frame { rip, rsp, rbp, .. } = *frame;
+                        pc = frame.lookup();
+                        continue;
+                    }
+                    Some(stop) => return stop,
+                }
+            }
+            None => return Stop::Complex,
+        };
+        let cfa = base.wrapping_add(u64::from(cfa) << 3);
+        if cfa <= rsp {
+            return Stop::Cut(Cut::BadStack);
+        }
+        let Some(ra) = reader.read(cfa.wrapping_sub(8)) else {
+            return Stop::Cut(Cut::BadStack);
+        };
+        if slot != 0 {
+            match reader.read(cfa.wrapping_sub(u64::from(slot) << 3)) {
+                Some(saved) => rbp = saved,
+                None => return Stop::Cut(Cut::BadStack),
+            }
+        }
+        if ra == 0 {
+            return Stop::Whole;
+        }
+        rip = ra;
+        rsp = cfa;
+        pc = ra.wrapping_sub(1);
+    }
+}
+
+/// The rules that few frames have: makes `frame` the caller, or says why not.
+#[inline(never)]
+fn unusual(rule: Rule, frame: &mut Frame, reader: &mut Reader<'_>) -> Option<Stop> {
+    let caller = match rule {
+        Rule::End => return Some(Stop::Whole),
+        Rule::Signal => interrupted(frame, reader),
+        Rule::Realigned { cfa, slot } => realigned(frame, cfa, slot, reader),
+        Rule::Plt { pushed_from } => {
+            let size = if frame.rip & 15 >= u64::from(pushed_from) {
+                16
+            } else {
+                8
+            };
+            returned(frame, frame.rsp.wrapping_add(size), reader)
+        }
+        Rule::Complex | Rule::Rsp { .. } | Rule::Rbp { .. } => return Some(Stop::Complex),
+    };
+    match caller {
+        None => Some(Stop::Cut(Cut::BadStack)),
+        Some(()) if frame.rip == 0 => Some(Stop::Whole),
+        Some(()) => None,
+    }
+}
+
+fn interrupted(frame: &mut Frame, reader: &mut Reader<'_>) -> Option<()> {
+    let rsp = frame.rsp;
+    frame.rip = reader.read(rsp.wrapping_add(SIGNAL_RIP))?;
+    frame.rbp = reader.read(rsp.wrapping_add(SIGNAL_RBP))?;
+    frame.rsp = reader.read(rsp.wrapping_add(SIGNAL_RSP))?;
+    frame.exact = true;
+    reader.enter(frame.rsp); // the handler may have had a stack of its own
+    Some(())
+}
+
+fn realigned(frame: &mut Frame, cfa: i32, slot: i32, reader: &mut Reader<'_>) -> Option<()> {
+    let rbp = frame.rbp;
+    let cfa = reader.read(rbp.wrapping_add((i64::from(cfa) << 3) as u64))?;
+    frame.rbp = reader.read(rbp.wrapping_add((i64::from(slot) << 3) as u64))?;
+    returned(frame, cfa, reader)
+}
+
+/// After a call: the return address is below the CFA.
+fn returned(frame: &mut Frame, cfa: u64, reader: &mut Reader<'_>) -> Option<()> {
+    if cfa <= frame.rsp {
+        return None;
+    }
+    frame.rip = reader.read(cfa.wrapping_sub(8))?;
+    frame.rsp = cfa;
+    frame.exact = false;
+    Some(())
+}
+
+/// The rule of an address not seen before. Code without unwind information is not kept: a later dlopen may bring some.
+#[cold]
+#[inline(never)]
+fn look_up(pc: u64) -> Result<Rule, Cut> {
+    let object = objects::find(pc).ok_or(Cut::NoUnwindInfo)?;
+    let mut entry = Entry::EMPTY;
+    entry::find(&object, pc, &mut entry)?;
+    let rule = interpret(&object, &entry, pc);
+    rule::keep(pc, rule);
+    Ok(rule)
+}
+
+/// Apart from `look_up`, so that parsing the entry and running it do not need their stack at the same time.
+#[inline(never)]
+fn interpret(object: &Object, entry: &Entry, pc: u64) -> Rule {
+    let mut machine = Machine::new();
+    match machine.interpret(object, entry, pc) {
+        Some(()) => Rule::of(object, &machine),
+        None => Rule::Complex, // the full tier will fail likewise, and say why
+    }
+}
