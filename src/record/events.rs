@@ -1,0 +1,256 @@
+//! What happens off the fast path: the look-up when a countdown runs out, the birth of a sampled allocation,
+//! and its end. Called from inside `malloc`: nothing here allocates, locks, waits or panics.
+#![forbid(unsafe_code)]
+
+use super::live_map::{Live, MAX_SIZE};
+use super::local::{self, Local, MAX_FRAMES};
+use super::losses::{self, Reason};
+use super::sampler::{EXACT, OFF, Weight};
+use super::{FILTER, MAP, SITES, clock, intervals, peak, threads};
+use crate::profile::Cut;
+use crate::sys::{self, ErrnoGuard};
+use crate::unwind;
+
+/// Bytes a thread may request before it looks up again, however far the next sample is: within so many of
+/// its own bytes a thread notices a changed interval, and so exact is the count of requested bytes.
+pub(crate) const QUANTUM: i64 = 16 << 10;
+
+/// Addresses must leave room for the live map's sequence.
+const MAX_ADDRESS: usize = (1 << 56) - 1;
+
+/// The interval at which an allocation is to be recorded.
+#[derive(Clone, Copy)]
+pub(crate) struct Chosen(u64);
+
+/// A sampled allocation taken out of the live map, not yet counted as freed.
+pub(crate) struct Taken {
+    address: usize,
+    live: Live,
+}
+
+/// The countdown has run out with this request of `size` bytes: is it sampled? Sets the next countdown.
+pub(crate) fn choose(size: usize, initial_interval: u64) -> Option<Chosen> {
+    local::with(|local| {
+        if size > MAX_ADDRESS {
+            // No address space has room for it, so it will be refused. Taken back, because such sizes
+            // would overflow every sum.
+            local
+                .countdown
+                .set(local.countdown.get().wrapping_add(size as i64));
+            return None;
+        }
+        let requested = settle_countdown(local);
+        if local.ignoring.get() > 0 {
+            local.grant(QUANTUM);
+            return None;
+        }
+        let interval = super::interval_now(initial_interval);
+        decide(local, size, requested, interval)
+    })
+}
+
+/// Whether a mark falls into the last `size` of the `requested` bytes; sets the next countdown.
+fn decide(local: &Local, size: usize, requested: i64, interval: u64) -> Option<Chosen> {
+    if interval == OFF {
+        local.drawn_for.set(OFF + 1);
+        local.grant(QUANTUM);
+        return None;
+    }
+    if interval == EXACT {
+        local.drawn_for.set(EXACT + 1);
+        // Nothing granted: every request looks up.
+        local.grant(0);
+        return Some(Chosen(EXACT));
+    }
+    let gap = if local.drawn_for.get() == interval + 1 {
+        local.gap.get() - requested
+    } else {
+        // A new interval, or the thread's first request. What was requested before was decided under
+        // the old gap (a countdown never outlasts its gap); this request is the first of the new one.
+        local.drawn_for.set(interval + 1);
+        local.draw(interval) - size as i64
+    };
+    if gap >= 0 {
+        local.gap.set(gap);
+        local.grant(gap.min(QUANTUM));
+        return None;
+    }
+    let gap = local.draw(interval);
+    local.gap.set(gap);
+    local.grant(gap.min(QUANTUM));
+    Some(Chosen(interval))
+}
+
+/// A request of `size` bytes that was looked up has been refused: it does not count as
+/// requested.
+#[cold]
+pub(crate) fn refused(size: usize) {
+    if size <= MAX_ADDRESS {
+        super::REQUESTED.add(local::with(Local::number), -(size as i64));
+    }
+}
+
+/// Makes the calling thread look up, and draw anew, at its next request.
+///
+/// Whatever settles the countdown outside a look-up must also drop the gap: the gap counts from the last
+/// look-up, and without what was requested since it would come out too long. Drawing anew keeps every
+/// probability, because the distribution has no memory.
+pub(crate) fn restart(local: &Local) {
+    settle_countdown(local);
+    local.drawn_for.set(0);
+}
+
+/// Adds what the thread has requested since its last look-up to the total, and returns it. The countdown is
+/// used up afterwards.
+fn settle_countdown(local: &Local) -> i64 {
+    let requested = local.granted.get().wrapping_sub(local.countdown.get());
+    super::REQUESTED.add(local.number(), requested);
+    if local.ignoring.get() > 0 && requested > 0 {
+        losses::count(Reason::OwnWork, requested as u64);
+    }
+    local.grant(0);
+    requested
+}
+
+/// Records an allocation that has just arrived at `address`. Must be called before the program gets it.
+#[inline(never)]
+pub(crate) fn born(address: usize, size: usize, chosen: Chosen) {
+    local::with(|local| {
+        if local.recording.replace(true) {
+            // A signal handler that allocates, in the middle of a recording. It was chosen like any other (the
+            // recorder does not touch the countdown while it records), so what is lost is estimated without
+            // bias, and nothing else is.
+            let weight = Weight::new(size as u64, chosen.0);
+            losses::count(Reason::Reentrant, weight.bytes(size as u64));
+            return;
+        }
+        let errno = ErrnoGuard::new();
+        record(local, address, size as u64, chosen.0);
+        drop(errno);
+        local.recording.set(false);
+    });
+}
+
+fn record(local: &Local, address: usize, size: u64, interval: u64) {
+    let weight = Weight::new(size, interval);
+    if size > MAX_SIZE || address > MAX_ADDRESS {
+        losses::count(Reason::Unrepresentable, weight.bytes(size));
+        return;
+    }
+    let site = site_of_this_stack(local, weight.bytes(size));
+    let live = Live {
+        size,
+        site,
+        birth: clock::ticks(),
+        thread: thread_name(local),
+        interval: intervals::number_of(interval),
+    };
+    let counters = match SITES.site(site) {
+        Some(counters) => counters,
+        None => match SITES.overflow() {
+            Some(counters) => counters,
+            None => return losses::count(Reason::LiveMapFull, weight.bytes(size)),
+        },
+    };
+    if !MAP.insert(address as u64, live) {
+        return losses::count(Reason::LiveMapFull, weight.bytes(size));
+    }
+    FILTER.add(address);
+    // Counted before the address is known to anybody who could free it.
+    counters.count_alloc(size, weight, peak::epoch());
+    peak::add(local.number(), weight.bytes(size));
+}
+
+fn site_of_this_stack(local: &Local, bytes_estimate: u64) -> u32 {
+    let captured = unwind::capture(&local.frames, &local.stack);
+    let cut = match captured.cut {
+        None => 0,
+        Some(cut) => {
+            let (code, reason) = match cut {
+                Cut::Depth => (1, Reason::CutDepth),
+                Cut::NoUnwindInfo => (2, Reason::CutNoUnwindInfo),
+                Cut::UnknownRule => (3, Reason::CutUnknownRule),
+                Cut::BadStack => (4, Reason::CutBadStack),
+            };
+            losses::count(reason, bytes_estimate);
+            code
+        }
+    };
+    let end = captured.len.min(MAX_FRAMES);
+    // The recorder's own frames at the leaf are part of it: how many they are is the optimiser's choice, so
+    // they are told by name when the profile is read.
+    let site = SITES.intern(local.frames[..end].iter().map(|frame| frame.get()), cut);
+    if site == super::site_table::OVERFLOW {
+        losses::count(Reason::SiteTableFull, bytes_estimate);
+    }
+    site
+}
+
+/// The cut that a site's code stands for.
+pub(crate) fn cut_from_code(code: u8) -> Option<Cut> {
+    match code {
+        1 => Some(Cut::Depth),
+        2 => Some(Cut::NoUnwindInfo),
+        3 => Some(Cut::UnknownRule),
+        4 => Some(Cut::BadStack),
+        _ => None,
+    }
+}
+
+/// The number of the thread's name. Threads are often named after their first allocations, so it is asked
+/// for again at the 2nd, 4th, 8th … sampled allocation up to the 4,096th, and then every 4,096.
+fn thread_name(local: &Local) -> u16 {
+    let samples = local.samples.get().wrapping_add(1);
+    local.samples.set(samples);
+    if samples.is_power_of_two() || samples.is_multiple_of(4096) {
+        local.name.set(threads::number_of(sys::thread_name()));
+    }
+    local.name.get()
+}
+
+/// A free of an address that may be sampled.
+pub(crate) fn freed(address: usize) {
+    if let Some(taken) = take(address) {
+        settle(&taken);
+    }
+}
+
+/// Takes the sample at `address`, if there is one, out of the live map.
+pub(crate) fn take(address: usize) -> Option<Taken> {
+    let live = MAP.remove(address as u64)?;
+    FILTER.remove(address);
+    Some(Taken { address, live })
+}
+
+/// Counts what was taken as freed, with the site, size and weight it was born with.
+pub(crate) fn settle(taken: &Taken) {
+    let Live {
+        size,
+        site,
+        birth,
+        interval,
+        ..
+    } = taken.live;
+    let weight = Weight::new(size, intervals::interval(interval));
+    let Some(counters) = SITES.site(site).or_else(|| SITES.overflow()) else {
+        return;
+    };
+    counters.count_free(
+        size,
+        weight,
+        clock::ticks().saturating_sub(birth),
+        peak::epoch(),
+    );
+    peak::remove(local::with(|local| local.number()), weight.bytes(size));
+}
+
+/// Undoes [`take`]: the block is still there.
+pub(crate) fn put_back(taken: Taken) {
+    if MAP.insert(taken.address as u64, taken.live) {
+        FILTER.add(taken.address);
+    } else {
+        // Its slot was taken meanwhile and nothing can grow: it counts as freed from here on.
+        losses::count(Reason::NotPutBack, taken.live.size);
+        settle(&taken);
+    }
+}

@@ -1,0 +1,185 @@
+//! The recorder: one static, all of it zero until the first allocation.
+//!
+//! ```text
+//! alloc ─ countdown ─┬─ not out ───────────────────────────────▶ inner allocator
+//!                    └─ out: choose ─┬─ not sampled ───────────▶ inner allocator
+//!                                    └─ sampled ▶ inner allocator ▶ born: capture, intern, insert, count
+//! free ── filter ────┬─ nothing there ─────────────────────────▶ inner allocator
+//!                    └─ maybe: take, settle ───────────────────▶ inner allocator
+//! ```
+
+pub(crate) mod clock;
+pub(crate) mod events;
+pub(crate) mod intervals;
+pub(crate) mod lifetimes;
+pub(crate) mod live_filter;
+pub(crate) mod live_map;
+pub(crate) mod local;
+pub(crate) mod losses;
+pub(crate) mod peak;
+pub(crate) mod sampler;
+pub(crate) mod site;
+pub(crate) mod site_table;
+pub(crate) mod threads;
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use crate::sync::sharded::Sharded;
+use crate::sys;
+pub(crate) use events::restart;
+use live_filter::LiveFilter;
+use live_map::LiveMap;
+use sampler::{EXACT, MAX_INTERVAL, OFF};
+use site_table::SiteTable;
+
+pub(crate) static FILTER: LiveFilter = LiveFilter::new();
+pub(crate) static MAP: LiveMap = LiveMap::new();
+pub(crate) static SITES: SiteTable = SiteTable::new();
+/// Bytes requested, by all threads, up to their last look-up.
+pub(crate) static REQUESTED: Sharded = Sharded::new();
+
+/// The interval + 1, and whether it is [`PAUSED`]; 0: no allocation yet, so the allocator's own setting has
+/// not been taken over. In one word, so that pausing, resuming and setting cannot be torn apart.
+static INTERVAL: AtomicU64 = AtomicU64::new(0);
+/// Above every interval.
+const PAUSED: u64 = 1 << 63;
+/// Something has been recorded, or may have been.
+static EVER_ON: AtomicBool = AtomicBool::new(false);
+/// An interval other than exact has been in force since the first allocation.
+static EVER_INEXACT: AtomicBool = AtomicBool::new(false);
+/// The process that made the first allocation.
+static OWNER: AtomicU32 = AtomicU32::new(0);
+
+/// Whether a free has to be looked at: not before anything was recorded.
+#[inline(always)]
+pub(crate) fn ever_on() -> bool {
+    // Relaxed: whoever holds a sampled address got it after this was set.
+    EVER_ON.load(Ordering::Relaxed)
+}
+
+/// The interval in force; the first caller ever installs the allocator's own.
+#[inline]
+pub(crate) fn interval_now(initial: u64) -> u64 {
+    // Relaxed: the interval guards nothing; a thread may see a change late.
+    match INTERVAL.load(Ordering::Relaxed) {
+        0 => install(initial),
+        word => in_force(word),
+    }
+}
+
+/// The interval that a non-zero word stands for.
+fn in_force(word: u64) -> u64 {
+    if word & PAUSED != 0 { OFF } else { word - 1 }
+}
+
+#[cold]
+fn install(initial: u64) -> u64 {
+    let initial = if sys::CAN_RECORD {
+        initial.min(MAX_INTERVAL)
+    } else {
+        OFF
+    };
+    clock::start();
+    let _ = OWNER.compare_exchange(0, sys::process_id(), Ordering::Relaxed, Ordering::Relaxed);
+    note_interval(initial);
+    match INTERVAL.compare_exchange(0, initial + 1, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => initial,
+        Err(first) => in_force(first),
+    }
+}
+
+fn note_interval(interval: u64) {
+    if interval != OFF {
+        EVER_ON.store(true, Ordering::Relaxed);
+    }
+    if interval != EXACT {
+        EVER_INEXACT.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A heapsite allocator has served at least one request.
+pub(crate) fn is_installed() -> bool {
+    OWNER.load(Ordering::Relaxed) != 0
+}
+
+/// The process of the first allocation, if this is a child of it.
+pub(crate) fn forked_from() -> Option<u32> {
+    let owner = OWNER.load(Ordering::Relaxed);
+    (owner != 0 && owner != sys::process_id()).then_some(owner)
+}
+
+/// Every allocation since the first has been recorded with interval 1.
+pub(crate) fn is_exact() -> bool {
+    is_installed() && !EVER_INEXACT.load(Ordering::Relaxed)
+}
+
+/// Changes the mean number of bytes between sampled allocations: 1 records every allocation (exact), 0 none.
+///
+/// Takes effect at once on the calling thread and on new ones; a thread that is running notices within
+/// 16 KiB of its own requests. What is live keeps the weight it was sampled with, so estimates stay unbiased
+/// across changes. Values above 64 GiB count as 64 GiB. A process remembers 255 different intervals; after
+/// that the nearest of them is used.
+pub fn set_sample_interval(bytes: u64) {
+    if !sys::CAN_RECORD {
+        return;
+    }
+    let number = intervals::number_of(bytes.min(MAX_INTERVAL));
+    let interval = intervals::interval(number);
+    clock::start();
+    let _ = OWNER.compare_exchange(0, sys::process_id(), Ordering::Relaxed, Ordering::Relaxed);
+    note_interval(interval);
+    INTERVAL.store(interval + 1, Ordering::Relaxed);
+    // The calling thread looks up at its next request.
+    local::with(restart);
+}
+
+/// The mean number of bytes between sampled allocations; 1: exact, 0: off (also while paused, and where no
+/// heapsite allocator is installed).
+pub fn sample_interval() -> u64 {
+    match INTERVAL.load(Ordering::Relaxed) {
+        0 => OFF,
+        word => in_force(word),
+    }
+}
+
+/// Bounds the recorder's own memory; what is mapped already stays.
+pub(crate) fn set_memory_limit(bytes: u64) {
+    crate::mem::set_limit_bytes(bytes);
+}
+
+/// Stops sampling new allocations until [`resume`] or [`set_sample_interval`]. Frees of what was sampled
+/// before are still recorded.
+pub fn pause() {
+    note_interval(OFF);
+    change(|word| word | PAUSED);
+}
+
+/// Goes back to the interval from before [`pause`].
+pub fn resume() {
+    change(|word| word & !PAUSED);
+}
+
+/// Changes the interval's word, unless there is none yet.
+fn change(to: impl Fn(u64) -> u64) {
+    // Relaxed: see `interval_now`.
+    let _ = INTERVAL.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
+        (word != 0).then(|| to(word))
+    });
+    // The calling thread looks up at its next request.
+    local::with(restart);
+}
+
+/// After a `dlclose` addresses may come to mean other code: unwind rules learnt from the old code are
+/// forgotten. Walks the loader's list, so it is called from outside the wall only.
+pub(crate) fn forget_unloaded_code() {
+    static UNLOADED: AtomicU64 = AtomicU64::new(0);
+    let unloaded = sys::objects::unload_count();
+    // Relaxed: the worst a race can do is to forget twice.
+    if UNLOADED.swap(unloaded, Ordering::Relaxed) != unloaded {
+        crate::unwind::forget_rules();
+    }
+}
+
+#[cfg(feature = "internals")]
+#[expect(unreachable_pub, reason = "re-exported by the crate's own `internals`")]
+pub mod internals;

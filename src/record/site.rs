@@ -1,0 +1,264 @@
+//! What is kept for one site: an interned stack and its counters. Sites never die and never move.
+
+use super::lifetimes::{self, BUCKETS, Lifetimes};
+use super::sampler::Weight;
+use crate::mem::Zeroable;
+use crate::sync::float;
+use crate::sync::primitive::{AtomicU64, Ordering};
+
+/// Counters that only grow. All-zero is an unused site.
+pub(crate) struct Site {
+    /// Where the frames are in the word store, and how many (low 16 bits: count; next 8: cut).
+    first_frame: AtomicU64,
+    shape: AtomicU64,
+    alloc: Counts,
+    free: Counts,
+    /// Of the allocations, as `f64` bits: Σ (1−p)/p² and Σ size²·(1−p)/p².
+    alloc_objects_variance: AtomicU64,
+    alloc_bytes_variance: AtomicU64,
+    lifetimes: Lifetimes,
+    peak: Peak,
+}
+
+/// Four sums over sampled allocations.
+struct Counts {
+    objects: AtomicU64,
+    bytes: AtomicU64,
+    /// In 1/2^16 objects.
+    objects_estimate: AtomicU64,
+    bytes_estimate: AtomicU64,
+}
+
+/// What was live when the program's live estimate last reached a new height, copied on the first change
+/// after that: see [`super::peak`].
+struct Peak {
+    epoch: AtomicU64,
+    counts: Counts,
+}
+
+/// [`Counts`] read out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CountsRead {
+    pub(crate) objects: u64,
+    pub(crate) bytes: u64,
+    pub(crate) objects_estimate: u64,
+    pub(crate) bytes_estimate: u64,
+}
+
+/// A site read out.
+#[derive(Clone, Debug)]
+pub(crate) struct SiteRead {
+    pub(crate) alloc: CountsRead,
+    pub(crate) free: CountsRead,
+    pub(crate) peak: CountsRead,
+    pub(crate) alloc_objects_variance: f64,
+    pub(crate) alloc_bytes_variance: f64,
+    pub(crate) lifetimes: [(u64, u64); BUCKETS],
+}
+
+// SAFETY: all fields are atomics or arrays and structs of atomics: zero bytes are zeros, Sync, no Drop.
+unsafe impl Zeroable for Site {
+    #[cfg(any(loom, test))]
+    fn zeroed() -> Site {
+        let zero = || AtomicU64::new(0);
+        let counts = || Counts {
+            objects: zero(),
+            bytes: zero(),
+            objects_estimate: zero(),
+            bytes_estimate: zero(),
+        };
+        Site {
+            first_frame: zero(),
+            shape: zero(),
+            alloc: counts(),
+            free: counts(),
+            alloc_objects_variance: zero(),
+            alloc_bytes_variance: zero(),
+            lifetimes: std::array::from_fn(|_| [zero(), zero()]),
+            peak: Peak {
+                epoch: zero(),
+                counts: counts(),
+            },
+        }
+    }
+}
+
+impl Site {
+    /// Sets the stack; before the site is published.
+    pub(super) fn describe(&self, first_frame: u64, frame_count: usize, cut: u8) {
+        // Relaxed: published by the Release store of the site's number.
+        self.first_frame.store(first_frame, Ordering::Relaxed);
+        self.shape
+            .store(frame_count as u64 | u64::from(cut) << 16, Ordering::Relaxed);
+    }
+
+    /// Position and number of the frames, and the cut's code.
+    pub(super) fn shape(&self) -> (u64, usize, u8) {
+        let shape = self.shape.load(Ordering::Relaxed);
+        (
+            self.first_frame.load(Ordering::Relaxed),
+            shape as u16 as usize,
+            (shape >> 16) as u8,
+        )
+    }
+
+    /// One sampled allocation. `epoch`: the program's current peak.
+    pub(super) fn count_alloc(&self, size: u64, weight: Weight, epoch: u64) {
+        self.remember_peak(epoch);
+        self.alloc.add(size, weight);
+        let variance = weight.count_variance();
+        float::add(&self.alloc_objects_variance, variance);
+        float::add(
+            &self.alloc_bytes_variance,
+            variance * (size as f64 * size as f64),
+        );
+    }
+
+    /// The free of a sampled allocation that lived for `ticks`.
+    pub(super) fn count_free(&self, size: u64, weight: Weight, ticks: u64, epoch: u64) {
+        self.remember_peak(epoch);
+        self.free.add(size, weight);
+        lifetimes::add(&self.lifetimes, ticks, weight.bytes(size));
+    }
+
+    /// Frees are read before allocations: an allocation is counted before its free, so the difference is
+    /// never negative.
+    pub(crate) fn read(&self, epoch: u64) -> SiteRead {
+        let lifetimes = std::array::from_fn(|bucket| {
+            let [objects, bytes] = &self.lifetimes[bucket];
+            (
+                objects.load(Ordering::Relaxed),
+                bytes.load(Ordering::Relaxed),
+            )
+        });
+        let free = self.free.read();
+        let alloc = self.alloc.read();
+        let peak = if self.peak.epoch.load(Ordering::Acquire) == epoch {
+            self.peak.counts.read()
+        } else {
+            // Nothing has changed here since the peak.
+            alloc.minus(free)
+        };
+        SiteRead {
+            alloc,
+            free,
+            peak,
+            alloc_objects_variance: float::load(&self.alloc_objects_variance),
+            alloc_bytes_variance: float::load(&self.alloc_bytes_variance),
+            lifetimes,
+        }
+    }
+
+    /// Before the first change after a new peak: keeps what was live then. Changes that other threads make
+    /// to this site in the same moment may be counted on either side.
+    fn remember_peak(&self, epoch: u64) {
+        let seen = self.peak.epoch.load(Ordering::Relaxed);
+        if seen >= epoch
+            || self
+                .peak
+                .epoch
+                // Release: pairs with the Acquire in `read`; the winner alone writes the copy.
+                .compare_exchange(seen, epoch, Ordering::Release, Ordering::Relaxed)
+                .is_err()
+        {
+            return;
+        }
+        let free = self.free.read();
+        self.peak.counts.write(self.alloc.read().minus(free));
+    }
+}
+
+impl Counts {
+    fn add(&self, size: u64, weight: Weight) {
+        // Relaxed, with one exception: Release on the last, so that a reader who sees a free (Acquire in
+        // `read`) sees the allocation counted before it.
+        self.objects.fetch_add(1, Ordering::Release);
+        self.bytes.fetch_add(size, Ordering::Release);
+        self.objects_estimate
+            .fetch_add(weight.objects(), Ordering::Release);
+        self.bytes_estimate
+            .fetch_add(weight.bytes(size), Ordering::Release);
+    }
+
+    fn read(&self) -> CountsRead {
+        // Acquire: see `add`.
+        CountsRead {
+            objects: self.objects.load(Ordering::Acquire),
+            bytes: self.bytes.load(Ordering::Acquire),
+            objects_estimate: self.objects_estimate.load(Ordering::Acquire),
+            bytes_estimate: self.bytes_estimate.load(Ordering::Acquire),
+        }
+    }
+
+    fn write(&self, counts: CountsRead) {
+        self.objects.store(counts.objects, Ordering::Relaxed);
+        self.bytes.store(counts.bytes, Ordering::Relaxed);
+        self.objects_estimate
+            .store(counts.objects_estimate, Ordering::Relaxed);
+        self.bytes_estimate
+            .store(counts.bytes_estimate, Ordering::Relaxed);
+    }
+}
+
+impl CountsRead {
+    pub(crate) fn minus(self, other: CountsRead) -> CountsRead {
+        CountsRead {
+            objects: self.objects.saturating_sub(other.objects),
+            bytes: self.bytes.saturating_sub(other.bytes),
+            objects_estimate: self.objects_estimate.saturating_sub(other.objects_estimate),
+            bytes_estimate: self.bytes_estimate.saturating_sub(other.bytes_estimate),
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_fits_its_budget() {
+        // With the 25 frames of a usual stack (200 bytes) and its index entry: below 1 KiB per site.
+        assert!(size_of::<Site>() <= 792, "{}", size_of::<Site>());
+    }
+
+    #[test]
+    fn what_is_freed_leaves_nothing() {
+        let site = Site::zeroed();
+        for size in [1u64, 64, 524_288, 3_000_000] {
+            let weight = Weight::new(size, 524_288);
+            site.count_alloc(size, weight, 0);
+            site.count_free(size, weight, 9, 0);
+        }
+        let read = site.read(0);
+        assert_eq!(read.alloc, read.free);
+        assert_eq!(
+            read.lifetimes
+                .iter()
+                .map(|(objects, _)| objects)
+                .sum::<u64>(),
+            4
+        );
+        assert!(read.alloc_bytes_variance > 0.0);
+    }
+
+    #[test]
+    fn the_peak_is_what_was_live_when_it_was_set() {
+        let site = Site::zeroed();
+        let weight = Weight::new(10, 1);
+        site.count_alloc(10, weight, 0);
+        site.count_alloc(10, weight, 0);
+        assert_eq!(site.read(1).peak.bytes, 20, "no change since peak 1");
+        site.count_free(10, weight, 0, 1);
+        site.count_free(10, weight, 0, 1);
+        assert_eq!(
+            site.read(1).peak.bytes,
+            20,
+            "kept from before the first change"
+        );
+        assert_eq!(
+            site.read(2).peak.bytes,
+            0,
+            "a later peak sees what is live now"
+        );
+    }
+}
