@@ -1,0 +1,331 @@
+//! The only door through the wall: copies the recorder's counters out and lends nothing.
+#![forbid(unsafe_code)]
+
+mod address_profile;
+
+use std::collections::HashMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::mem;
+use crate::profile::{
+    Cohort, Footprint, HeapFacts, LifetimeBucket, Loss, Mapping, Profile, SiteDetail, Tally,
+};
+use crate::record::live_map::Live;
+use crate::record::local::Ignore;
+use crate::record::sampler::{Weight, objects_from_fixed};
+use crate::record::site::{CountsRead, SiteRead};
+use crate::record::{self, clock, events, intervals, lifetimes, losses, peak, threads};
+use crate::stats::process;
+use crate::symbolize;
+
+/// The recorder's counters at one moment: addresses only, no symbols.
+///
+/// Taking one stops nobody: sites are read one after another while other threads go on allocating, so two
+/// sites may differ by the microseconds between their readings. Within a site frees are read before
+/// allocations, so live counts never fall below zero.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// When it was taken, nanoseconds since the Unix epoch.
+    pub time_nanos: i64,
+    /// Executable mappings, the main binary first.
+    pub mappings: Vec<Mapping>,
+    /// Sites in the order they were first seen.
+    pub sites: Vec<Site>,
+    /// Totals, losses, own footprint and the process.
+    pub facts: HeapFacts,
+    /// All stacks, one after another; [`Snapshot::stack`] finds a site's part.
+    frames: Vec<u64>,
+}
+
+/// One stack and what was allocated there.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Site {
+    /// Counts, estimates, lifetimes, cohorts.
+    pub detail: SiteDetail,
+    /// Allocations that found no room in the site table, all together and without a stack.
+    pub is_overflow: bool,
+    first_frame: usize,
+    frame_count: usize,
+}
+
+/// Live samples are grouped by birth into this many windows of the time since the recorder's start.
+const COHORT_WINDOWS: u64 = 64;
+
+/// Copies the recorder's counters out. Never stops another thread; several threads may call it at once.
+///
+/// Where no [`Heapsite`](crate::Heapsite) allocator is installed the snapshot has no sites and
+/// `facts.interval` is 0.
+pub fn snapshot() -> Snapshot {
+    let _own_work = Ignore::new();
+    let mut snapshot = Snapshot {
+        time_nanos: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_nanos().min(i64::MAX as u128) as i64),
+        mappings: symbolize::mappings::current(),
+        ..Snapshot::default()
+    };
+    // Live samples first: one that is freed while the sites are read is then counted as live by both.
+    let live = live_by_site();
+    let mut live = live.as_slice();
+    let epoch = peak::epoch();
+    for number in 0..record::SITES.count() {
+        let (own, rest) = live.split_at(live.partition_point(|(site, _)| *site <= number));
+        live = rest;
+        let Some(site) = record::SITES.site(number) else {
+            continue;
+        };
+        let read = site.read(epoch);
+        if read.alloc.objects > 0 {
+            snapshot.add_site(number, &read, own);
+        }
+    }
+    let threads = number_threads(&mut snapshot.sites);
+    snapshot.facts = facts(&snapshot.sites, threads);
+    snapshot
+}
+
+/// Everything live, sorted by site, then birth.
+fn live_by_site() -> Vec<(u32, Live)> {
+    let mut live = Vec::new();
+    record::MAP.for_each(|_, sample| live.push((sample.site, sample)));
+    live.sort_unstable_by_key(|(site, sample)| (u64::from(*site) << 42) | sample.birth);
+    live
+}
+
+impl Snapshot {
+    /// The site's addresses, leaf first: callers' return addresses minus one, so that each lies in its call.
+    pub fn stack(&self, site: &Site) -> &[u64] {
+        &self.frames[site.first_frame..site.first_frame + site.frame_count]
+    }
+
+    /// A profile with functions, files and lines, without the allocator's own frames.
+    ///
+    /// Reads the binaries' debug information and frees it again; takes from milliseconds to a second, so
+    /// call it on a thread that has the time. What cannot be named stays an address.
+    pub fn to_profile(&self) -> Profile {
+        let _own_work = Ignore::new();
+        let mut profile = self.to_address_profile();
+        let report = symbolize::symbolize(&mut profile, &symbolize::Options::in_process());
+        profile.comments.push(report.to_string());
+        // Fails only for a profile that contradicts itself, which the one just built does not.
+        profile
+            .prune(symbolize::names::is_internal, |_| false)
+            .unwrap_or(profile)
+    }
+
+    /// A profile of addresses, for `heapsite symbolize` on a machine that has the binaries.
+    pub fn to_address_profile(&self) -> Profile {
+        let _own_work = Ignore::new();
+        address_profile::build(self)
+    }
+
+    fn add_site(&mut self, number: u32, read: &SiteRead, live: &[(u32, Live)]) {
+        let first_frame = self.frames.len();
+        let (frames, cut) = record::SITES.stack(number).unwrap_or((&[], 0));
+        // Relaxed: the site's number was read with Acquire, and its frames with it.
+        self.frames.extend(
+            frames
+                .iter()
+                .map(|f| f.load(std::sync::atomic::Ordering::Relaxed)),
+        );
+        let cohorts = cohorts(live);
+        let live_variance = cohorts.iter().fold((0.0, 0.0), |(objects, bytes), cohort| {
+            (
+                objects + cohort.live.objects_variance,
+                bytes + cohort.live.bytes_variance,
+            )
+        });
+        let alloc_variance = (read.alloc_objects_variance, read.alloc_bytes_variance);
+        let live_counts = read.alloc.minus(read.free);
+        let detail = SiteDetail {
+            alloc: tally(read.alloc, alloc_variance),
+            // Live and freed samples are disjoint parts of the allocated ones: variances add up.
+            free: tally(
+                read.free,
+                (
+                    (alloc_variance.0 - live_variance.0).max(0.0),
+                    (alloc_variance.1 - live_variance.1).max(0.0),
+                ),
+            ),
+            live: tally(live_counts, live_variance),
+            peak: tally(read.peak, scaled(alloc_variance, read.peak, read.alloc)),
+            lifetimes: read
+                .lifetimes
+                .iter()
+                .enumerate()
+                .filter(|(_, (objects, _))| *objects > 0)
+                .map(|(bucket, &(objects, bytes))| {
+                    let (from_nanos, to_nanos) = lifetimes::bounds_nanos(bucket);
+                    LifetimeBucket {
+                        from_nanos,
+                        to_nanos,
+                        objects,
+                        bytes_estimate: bytes as f64,
+                    }
+                })
+                .collect(),
+            cohorts,
+            cut: events::cut_from_code(cut),
+        };
+        self.sites.push(Site {
+            detail,
+            is_overflow: number == record::site_table::OVERFLOW,
+            first_frame,
+            frame_count: frames.len(),
+        });
+    }
+}
+
+/// The share of a site's variance that a part of its samples has, by number: the samples of one stack are
+/// mostly of one size, and only their sum was kept.
+fn scaled((objects, bytes): (f64, f64), part: CountsRead, whole: CountsRead) -> (f64, f64) {
+    let share = if whole.objects == 0 {
+        0.0
+    } else {
+        part.objects as f64 / whole.objects as f64
+    };
+    (objects * share, bytes * share)
+}
+
+fn tally(counts: CountsRead, (objects_variance, bytes_variance): (f64, f64)) -> Tally {
+    Tally {
+        objects: counts.objects,
+        bytes: counts.bytes,
+        objects_estimate: objects_from_fixed(counts.objects_estimate),
+        bytes_estimate: counts.bytes_estimate as f64,
+        objects_variance,
+        bytes_variance,
+    }
+}
+
+/// Groups one site's live samples (sorted by birth) by window of birth and thread.
+fn cohorts(live: &[(u32, Live)]) -> Vec<Cohort> {
+    let width = (clock::ticks() / COHORT_WINDOWS).max(1);
+    let mut cohorts: Vec<Cohort> = Vec::new();
+    let mut window = 0;
+    let mut first_of_window = 0;
+    for (_, sample) in live {
+        if sample.birth / width != window {
+            window = sample.birth / width;
+            first_of_window = cohorts.len();
+        }
+        let born = clock::ticks_to_nanos(sample.birth);
+        let thread = u32::from(sample.thread);
+        let cohort = match cohorts[first_of_window..]
+            .iter()
+            .position(|c| c.thread == thread)
+        {
+            Some(found) => &mut cohorts[first_of_window + found],
+            None => {
+                cohorts.push(Cohort {
+                    from_nanos: born,
+                    to_nanos: born,
+                    thread,
+                    live: Tally::default(),
+                });
+                let last = cohorts.len() - 1;
+                &mut cohorts[last]
+            }
+        };
+        cohort.to_nanos = born;
+        let weight = Weight::new(sample.size, intervals::interval(sample.interval));
+        let variance = weight.count_variance();
+        let tally = &mut cohort.live;
+        tally.objects += 1;
+        tally.bytes += sample.size;
+        tally.objects_estimate += objects_from_fixed(weight.objects());
+        tally.bytes_estimate += weight.bytes(sample.size) as f64;
+        tally.objects_variance += variance;
+        tally.bytes_variance += variance * (sample.size as f64 * sample.size as f64);
+    }
+    cohorts
+}
+
+fn facts(sites: &[Site], threads: Vec<String>) -> HeapFacts {
+    let total = |part: fn(&SiteDetail) -> &Tally| {
+        sites
+            .iter()
+            .map(|site| part(&site.detail))
+            .copied()
+            .fold(Tally::default(), Tally::plus)
+    };
+    let live = total(|detail| &detail.live);
+    let losses: Vec<Loss> = losses::REASONS
+        .iter()
+        .map(|(reason, name, meaning)| {
+            let (count, bytes) = losses::read(*reason);
+            Loss {
+                reason: (*name).to_owned(),
+                meaning: (*meaning).to_owned(),
+                count,
+                bytes_estimate: bytes as f64,
+            }
+        })
+        .filter(|loss| loss.count > 0)
+        .collect();
+    let missing = [
+        losses::Reason::LiveMapFull,
+        losses::Reason::Unrepresentable,
+        losses::Reason::NotPutBack,
+    ]
+    .iter()
+    .any(|reason| losses::read(*reason).0 > 0);
+    let (peak_bytes, peak_nanos) = peak::read();
+    HeapFacts {
+        interval: record::sample_interval(),
+        exact: record::is_exact() && !missing,
+        uptime_nanos: clock::nanos(),
+        alloc: total(|detail| &detail.alloc),
+        free: total(|detail| &detail.free),
+        peak_bytes: (peak_bytes as f64).max(live.bytes_estimate),
+        peak_nanos,
+        requested_bytes: record::REQUESTED.sum().max(0) as u64,
+        requested_slack_bytes: events::QUANTUM as u64,
+        losses,
+        footprint: Footprint {
+            mapped_bytes: mem::mapped_bytes(),
+            resident_bytes: mem::resident_bytes(),
+            limit_bytes: mem::limit_bytes(),
+            sites: sites.len() as u64,
+            live_samples: live.objects,
+        },
+        process: process::current(record::forked_from()),
+        threads,
+        live,
+    }
+}
+
+/// Gives the threads that cohorts name small numbers in the order they appear, and returns their names.
+fn number_threads(sites: &mut [Site]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let mut numbers: HashMap<u32, u32> = HashMap::new();
+    for cohort in sites.iter_mut().flat_map(|site| &mut site.detail.cohorts) {
+        cohort.thread = *numbers.entry(cohort.thread).or_insert_with(|| {
+            let name = thread_name(cohort.thread as u16);
+            let number = names
+                .iter()
+                .position(|known| *known == name)
+                .unwrap_or_else(|| {
+                    names.push(name);
+                    names.len() - 1
+                });
+            number as u32
+        });
+    }
+    names
+}
+
+fn thread_name(number: u16) -> String {
+    match threads::name(number) {
+        Some(name) => {
+            let end = name
+                .iter()
+                .position(|byte| *byte == 0)
+                .unwrap_or(name.len());
+            String::from_utf8_lossy(&name[..end]).into_owned()
+        }
+        None => "(other)".to_owned(),
+    }
+}
