@@ -1,0 +1,197 @@
+//! Names for addresses, outside of the wall: the same engine in the profiled process and on a profile read
+//! from a file, so that both give the same names.
+//!
+//! One file is open at a time, only the addresses that occur are looked up, and everything that was mapped or
+//! allocated for it is given back before the next file.
+#![forbid(unsafe_code)]
+
+mod address;
+pub mod blame;
+mod closures;
+mod elf;
+mod find;
+mod gather;
+mod lookup;
+pub mod mappings;
+pub mod names;
+pub mod plumbing;
+mod report;
+
+use std::path::{Path, PathBuf};
+
+pub use report::{FileReport, Problem, Report};
+
+use crate::error::{Error, Result};
+use crate::profile::Profile;
+use crate::profile::addresses::FunctionIndex;
+
+/// Where files are looked for.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// Files the user named, tried first: matched by build id, and by name where a mapping has no id.
+    pub binaries: Vec<PathBuf>,
+    /// Directories in the layout of pprof's `PPROF_BINARY_PATH`: `DIR/BUILD_ID/NAME`, `DIR/BUILD_ID/*`,
+    /// `DIR/PATH/BUILD_ID`, `DIR/ab/cdef….debug`, `DIR/.build-id/ab/cdef….debug`, `DIR/PATH`, `DIR/NAME`.
+    pub directories: Vec<PathBuf>,
+    /// Where the distribution installs separate debug files.
+    pub debug_directories: Vec<PathBuf>,
+    /// The profile is of this very process: take the files that are mapped here, even where another file
+    /// (a newer deployment) has taken their path, and give freed memory back to the system at the end.
+    pub self_process: bool,
+}
+
+impl Options {
+    /// For a profile of the running process.
+    pub fn in_process() -> Options {
+        Options {
+            self_process: true,
+            ..Options::offline()
+        }
+    }
+
+    /// For a profile read from a file: the recorded paths and `/usr/lib/debug`.
+    pub fn offline() -> Options {
+        Options {
+            debug_directories: vec![PathBuf::from("/usr/lib/debug")],
+            ..Options::default()
+        }
+    }
+
+    /// Adds a file to be tried first.
+    pub fn binary(mut self, path: impl Into<PathBuf>) -> Options {
+        self.binaries.push(path.into());
+        self
+    }
+
+    /// Adds a directory in pprof's layout.
+    pub fn directory(mut self, path: impl Into<PathBuf>) -> Options {
+        self.directories.push(path.into());
+        self
+    }
+
+    /// Adds the directories of a text such as `PPROF_BINARY_PATH` (separated by `:`; empty parts are left out).
+    pub fn search_path(mut self, text: impl AsRef<std::ffi::OsStr>) -> Options {
+        let parts = std::env::split_paths(text.as_ref());
+        self.directories
+            .extend(parts.filter(|part| !part.as_os_str().is_empty()));
+        self
+    }
+}
+
+/// Gives functions, files and lines to the locations that have none, as far as the files tell.
+///
+/// Never fails: what cannot be named stays an address, and the report says why. In a mapping where some
+/// addresses have names, the others are called `FILE+0xADDRESS` (the file's own virtual address).
+/// A file whose build id is not the mapping's is not used.
+pub fn symbolize(profile: &mut Profile, options: &Options) -> Report {
+    let mut functions = FunctionIndex::new(&profile.functions);
+    let mut nameless: Vec<Vec<u32>> = vec![Vec::new(); profile.mappings.len()];
+    let mut report = Report::default();
+    for (index, location) in (0u32..).zip(&profile.locations) {
+        let mapping = location.mapping.map(|mapping| mapping.0 as usize);
+        let file = mapping
+            .and_then(|index| profile.mappings.get(index))
+            .map(|m| m.file.as_str());
+        if !lookup::needs_names(location, &profile.functions, file.unwrap_or_default()) {
+            continue;
+        }
+        report.addresses += 1;
+        match mapping.and_then(|index| nameless.get_mut(index)) {
+            Some(list) => list.push(index),
+            None => report.outside += 1,
+        }
+    }
+    for (index, locations) in nameless
+        .iter_mut()
+        .enumerate()
+        .filter(|(_, l)| !l.is_empty())
+    {
+        locations.sort_unstable_by_key(|&location| profile.locations[location as usize].address);
+        let mapping = &profile.mappings[index];
+        let mut file = FileReport::new(mapping, locations.len());
+        let done = find::find(mapping, index == 0, options).and_then(|found| {
+            file.used = Some(found.binary.clone());
+            lookup::name_all(profile, &mut functions, index, locations, &found)
+        });
+        match done {
+            Ok(names) if names.named == 0 => file.problem = Some(Problem::NoNames),
+            Ok(names) => {
+                file.named = names.named;
+                file.with_lines = names.with_lines;
+            }
+            Err(problem) => file.problem = Some(problem),
+        }
+        report.named += file.named;
+        report.with_lines += file.with_lines;
+        report.files.push(file);
+    }
+    closures::qualify(profile, &mut functions);
+    if options.self_process {
+        crate::sys::trim::trim();
+    }
+    report
+}
+
+/// [`symbolize`] for a profile from elsewhere, which insists on the right files.
+///
+/// # Errors
+/// A file in `options.binaries` cannot be read, or has the build id of none of the mappings; the main binary
+/// was found only with another build id; or there were addresses to name and no file to name any of them.
+/// Shared libraries that are missing or differ are no error (the system's are seldom the same on two
+/// machines): the report lists them. After an error the profile may have got some of its names.
+pub fn offline(profile: &mut Profile, options: &Options) -> Result<Report> {
+    for binary in &options.binaries {
+        check_binary(profile, binary)?;
+    }
+    let report = symbolize(profile, options);
+    if let (Some(main), Some(file)) = (profile.mappings.first(), report.files.first())
+        && file.file == main.file
+        && let Some(Problem::BuildIdMismatch { path, found }) = &file.problem
+    {
+        return Err(mismatch(path, found, &main.file, &main.build_id));
+    }
+    if report.addresses > 0 && report.files.iter().all(|file| file.used.is_none()) {
+        return Err(Error::input(format!(
+            "no address could be named: {report}; name the program's file, or a directory that holds it \
+             under its build id"
+        )));
+    }
+    Ok(report)
+}
+
+/// A file that the user names must be of use.
+fn check_binary(profile: &Profile, binary: &Path) -> Result<()> {
+    let facts = elf::facts(binary)
+        .map_err(|reason| Error::input(format!("cannot use {}: {reason}", binary.display())))?;
+    let fits = (0..).zip(&profile.mappings).any(|(index, mapping)| {
+        find::may_be(binary, mapping, index == 0)
+            && find::agrees(&mapping.build_id, &facts.build_id)
+    });
+    match profile.mappings.first() {
+        Some(main) if !fits => Err(mismatch(
+            binary,
+            &facts.build_id,
+            &main.file,
+            &main.build_id,
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn mismatch(path: &Path, found: &str, file: &str, wanted: &str) -> Error {
+    let or_none = |id: &str| {
+        if id.is_empty() {
+            "none".to_owned()
+        } else {
+            id.to_owned()
+        }
+    };
+    Error::input(format!(
+        "{} has build id {}, but the profile was taken from {file} with build id {}: a file of the same build \
+         is needed",
+        path.display(),
+        or_none(found),
+        or_none(wanted),
+    ))
+}

@@ -1,0 +1,137 @@
+//! What symbolising could not do, and why.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::find;
+use crate::profile::Mapping;
+
+/// How far the addresses of a profile got names. All counts are exact. `Display` is one line.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Distinct addresses that had no names before.
+    pub addresses: usize,
+    /// Of them: those that have names now (`FILE+0x…` does not count).
+    pub named: usize,
+    /// Of them: those with a source file and line.
+    pub with_lines: usize,
+    /// Addresses in no mapping; nothing can name them.
+    pub outside: usize,
+    /// One per mapping with addresses to name, in the profile's order.
+    pub files: Vec<FileReport>,
+}
+
+/// What one mapping's file gave.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FileReport {
+    /// The mapping's file.
+    pub file: String,
+    /// The build id it should have, hex; empty: unknown.
+    pub build_id: String,
+    /// Distinct addresses there that had no names before.
+    pub addresses: usize,
+    /// Of them: those that have names now.
+    pub named: usize,
+    /// Of them: those with a source file and line.
+    pub with_lines: usize,
+    /// The file the names come from.
+    pub used: Option<PathBuf>,
+    /// Why there are none.
+    pub problem: Option<Problem>,
+}
+
+/// Why a mapping's addresses got no names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// There is no file at any of the places where it may be.
+    Missing,
+    /// There is a file, but of another build.
+    BuildIdMismatch {
+        /// The file.
+        path: PathBuf,
+        /// Its build id, hex; empty: it has none.
+        found: String,
+    },
+    /// The file cannot be read, or is damaged.
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file has neither debug information nor symbols for these addresses (it is stripped).
+    NoNames,
+}
+
+impl FileReport {
+    pub(super) fn new(mapping: &Mapping, addresses: usize) -> FileReport {
+        FileReport {
+            file: mapping.file.clone(),
+            build_id: mapping.build_id.clone(),
+            addresses,
+            named: 0,
+            with_lines: 0,
+            used: None,
+            problem: None,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report {
+            addresses,
+            named,
+            with_lines,
+            outside,
+            files,
+        } = self;
+        write!(
+            f,
+            "{named} of {addresses} addresses named, {with_lines} with source lines"
+        )?;
+        if *outside > 0 {
+            write!(f, "; {outside} outside of every mapping")?;
+        }
+        for file in files {
+            let Some(problem) = &file.problem else {
+                continue;
+            };
+            write!(
+                f,
+                "; {} ({} addresses): ",
+                find::base_name(&file.file),
+                file.addresses
+            )?;
+            match problem {
+                Problem::BuildIdMismatch { path, found } => {
+                    let found = if found.is_empty() { "none" } else { found };
+                    let path = path.display();
+                    write!(f, "{path} has build id {found}, not {}", file.build_id)?;
+                }
+                other => write!(f, "{other}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::Missing => f.write_str("file not found"),
+            Problem::BuildIdMismatch { path, found } if found.is_empty() => {
+                write!(f, "{} has no build id", path.display())
+            }
+            Problem::BuildIdMismatch { path, found } => {
+                write!(f, "{} has build id {found}", path.display())
+            }
+            Problem::Unreadable { path, reason } => write!(f, "{}: {reason}", path.display()),
+            Problem::NoNames => f.write_str("no debug information and no symbols"),
+        }
+    }
+}
