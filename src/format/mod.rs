@@ -1,0 +1,136 @@
+//! Profile formats: a file each, writer and reader side by side.
+//!
+//! | format | written | read | holds |
+//! |---|---|---|---|
+//! | [`pprof`] | yes | yes | stacks, values, labels, symbols |
+//! | [`json`] | yes | yes | everything |
+//! | [`folded`] | yes | no | one value per stack, names only |
+//!
+//! `src/guide/formats.md` describes them for readers of the files.
+#![forbid(unsafe_code)]
+
+pub mod folded;
+pub mod json;
+pub mod pprof;
+mod unknown;
+
+use std::fmt;
+use std::io;
+
+use crate::error::{Error, Result};
+use crate::profile::Profile;
+
+/// A format that profiles are written in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// `profile.proto`, compressed with gzip.
+    Pprof,
+    /// heapsite's own JSON.
+    Json,
+    /// Folded stacks: `root;caller;leaf 123`.
+    Folded,
+}
+
+impl Format {
+    /// All formats, in the order in which they are offered.
+    pub const ALL: [Format; 3] = [Format::Pprof, Format::Json, Format::Folded];
+
+    /// The name in settings and on the command line: `pprof`, `json`, `folded`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Pprof => "pprof",
+            Format::Json => "json",
+            Format::Folded => "folded",
+        }
+    }
+
+    /// What file names end in, without the dot: `pb.gz`, `json`, `folded`.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Format::Pprof => "pb.gz",
+            Format::Json => "json",
+            Format::Folded => "folded",
+        }
+    }
+
+    /// The format of this name.
+    ///
+    /// # Errors
+    /// There is none; the error lists the names.
+    pub fn from_name(name: &str) -> Result<Format> {
+        Format::ALL
+            .into_iter()
+            .find(|format| format.name() == name)
+            .ok_or_else(|| {
+                let names = Format::ALL.map(Format::name).join(", ");
+                Error::config(format!(
+                    "unknown format \"{name}\": one of {names} is accepted"
+                ))
+            })
+    }
+
+    /// Writes a profile. Folded stacks show the sample type that the profile shows first.
+    ///
+    /// # Errors
+    /// The profile is not whole ([`Profile::check`]), or `out` fails.
+    pub fn write(self, profile: &Profile, out: &mut dyn io::Write) -> Result<()> {
+        match self {
+            Format::Pprof => pprof::write(profile, out),
+            Format::Json => json::write(profile, out),
+            Format::Folded => folded::write(profile, None, out),
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The format that the bytes, or the first thousand of them, look like; `None`: none of ours. What is
+/// compressed counts as pprof: [`read`] looks inside.
+pub fn sniff(bytes: &[u8]) -> Option<Format> {
+    if pprof::gzip::is_gzip(bytes) {
+        Some(Format::Pprof)
+    } else if json::is_plausible(bytes) {
+        Some(Format::Json)
+    } else if unknown::describe(bytes).is_some() {
+        None
+    } else if folded::is_plausible(bytes) {
+        Some(Format::Folded)
+    } else if pprof::is_plausible(bytes) {
+        Some(Format::Pprof)
+    } else {
+        None
+    }
+}
+
+/// Reads a profile in any format that can be read, compressed with gzip or not.
+///
+/// # Errors
+/// The format is not known or cannot be read; the error says what the bytes look like and what is accepted.
+/// Otherwise the errors of [`pprof::read`] and [`json::read`].
+pub fn read(bytes: &[u8]) -> Result<Profile> {
+    if pprof::gzip::is_gzip(bytes) {
+        let plain = pprof::gzip::unpack(bytes, pprof::gzip::LIMIT)?;
+        return read_plain(&plain).map_err(|error| match plain.is_empty() {
+            true => Error::input("the gzip file is empty, unpacked: not a profile"),
+            false => error,
+        });
+    }
+    read_plain(bytes)
+}
+
+fn read_plain(bytes: &[u8]) -> Result<Profile> {
+    match sniff(bytes) {
+        Some(Format::Pprof) => pprof::read(bytes),
+        Some(Format::Json) => json::read(bytes),
+        Some(Format::Folded) => Err(Error::unsupported(
+            "folded stacks are written, not read: they do not say what they count; pprof and heapsite JSON \
+             are accepted",
+        )),
+        None => Err(unknown::error(bytes)),
+    }
+}

@@ -1,0 +1,62 @@
+//! pprof's `profile.proto`, compressed with gzip: what `go tool pprof`, Parca, Pyroscope and others read.
+//!
+//! The writer keeps to what those readers turned out to need, beyond the format's own definition:
+//! * ids count from 1 without gaps, `string_table[0]` is empty;
+//! * `default_sample_type` is always given; without it readers disagree on which type to show;
+//! * a mapping with symbolised locations says so, otherwise pprof would look for symbols again;
+//! * a function's `system_name` is the linker's name or empty, never the name itself, which pprof would take
+//!   as a wish to shorten it;
+//! * a numeric label always has a unit: a missing one becomes `bytes` where the key speaks of bytes, else
+//!   `count`.
+//!
+//! The reader takes any pprof profile: Go's, jemalloc's, CPU profiles; compressed or not.
+//!
+//! What the format cannot hold: [`Sample::detail`](crate::profile::Sample::detail) and
+//! [`Profile::heap`], whose main facts the writer puts into comments; labels with an empty key or text; a
+//! relative `doc_url`. [`super::json`] holds everything.
+#![forbid(unsafe_code)]
+
+mod facts;
+pub(super) mod gzip;
+mod proto;
+mod read;
+mod scan;
+mod write;
+
+use std::io;
+
+use crate::error::{Error, Result};
+use crate::profile::Profile;
+
+/// Reads a profile, compressed with gzip or not.
+///
+/// # Errors
+/// The bytes are not a pprof profile, are cut short, unpack to more than 1 GiB, or contradict themselves: the
+/// error says what is wrong where. Contradictions are those that pprof rejects, and references to mappings
+/// that do not exist.
+pub fn read(bytes: &[u8]) -> Result<Profile> {
+    match gzip::is_gzip(bytes) {
+        true => read::read(&gzip::unpack(bytes, gzip::LIMIT)?),
+        false if bytes.len() as u64 > gzip::LIMIT => Err(Error::input(format!(
+            "the profile has {} bytes; at most {} are accepted",
+            bytes.len(),
+            gzip::LIMIT
+        ))),
+        false => read::read(bytes),
+    }
+}
+
+/// Writes a profile, compressed.
+///
+/// Samples are written as they are, one by one: memory use does not grow with their number.
+///
+/// # Errors
+/// The profile is not whole ([`Profile::check`]), or `out` fails.
+pub fn write(profile: &Profile, out: &mut dyn io::Write) -> Result<()> {
+    write::write(profile, out)
+}
+
+/// Whether the bytes may be an uncompressed profile: they start with fields of one.
+pub(super) fn is_plausible(bytes: &[u8]) -> bool {
+    scan::is_plausible(bytes)
+}

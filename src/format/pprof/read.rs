@@ -1,0 +1,238 @@
+//! From messages to a [`Profile`]: every reference is followed once and checked.
+#![forbid(unsafe_code)]
+
+use hashbrown::HashMap;
+use prost::Message;
+
+use super::{proto, scan};
+use crate::error::{Error, Result};
+use crate::profile::{
+    Function, FunctionId, Label, LabelValue, Line, Location, LocationId, Mapping, MappingId,
+    Profile, Sample, ValueType,
+};
+
+/// Reads an uncompressed profile.
+pub(super) fn read(bytes: &[u8]) -> Result<Profile> {
+    if bytes.is_empty() {
+        return Err(Error::input("the profile is empty: 0 bytes, unpacked"));
+    }
+    scan::check(bytes)?;
+    let raw = proto::Profile::decode(bytes)
+        .map_err(|error| Error::input("not a pprof profile").caused_by(error))?;
+    convert(raw)
+}
+
+fn convert(raw: proto::Profile) -> Result<Profile> {
+    let strings = Strings::new(&raw.string_table)?;
+    let mapping_ids = Ids::new("mapping", raw.mapping.iter().map(|mapping| mapping.id))?;
+    let function_ids = Ids::new("function", raw.function.iter().map(|function| function.id))?;
+    let location_ids = Ids::new("location", raw.location.iter().map(|location| location.id))?;
+
+    let value_type = |what: &str, raw: &proto::ValueType| -> Result<ValueType> {
+        Ok(ValueType {
+            kind: strings.get(what, raw.r#type)?,
+            unit: strings.get(what, raw.unit)?,
+        })
+    };
+    let mut profile = Profile {
+        sample_types: collect(&raw.sample_type, |raw| value_type("sample_type", raw))?,
+        default_sample_type: strings.get("default_sample_type", raw.default_sample_type)?,
+        mappings: collect(&raw.mapping, |raw| mapping(raw, &strings))?,
+        functions: collect(&raw.function, |raw| function(raw, &strings))?,
+        period_type: match &raw.period_type {
+            Some(raw) => Some(value_type("period_type", raw)?),
+            None => None,
+        },
+        period: raw.period,
+        time_nanos: raw.time_nanos,
+        duration_nanos: raw.duration_nanos,
+        drop_frames: strings.get("drop_frames", raw.drop_frames)?,
+        keep_frames: strings.get("keep_frames", raw.keep_frames)?,
+        comments: collect(&raw.comment, |&comment| strings.get("comment", comment))?,
+        doc_url: strings.get("doc_url", raw.doc_url)?,
+        ..Profile::default()
+    };
+    profile.locations = collect(&raw.location, |raw| {
+        location(raw, &mapping_ids, &function_ids)
+    })?;
+    if profile.sample_types.is_empty() && !raw.sample.is_empty() {
+        return Err(Error::input(format!(
+            "the profile has {} samples but no sample_type: it must say what their values mean",
+            raw.sample.len()
+        )));
+    }
+    let types = profile.sample_types.len();
+    profile.samples.reserve_exact(raw.sample.len());
+    for (index, raw) in raw.sample.into_iter().enumerate() {
+        let sample = sample(raw, types, &location_ids, &strings);
+        profile
+            .samples
+            .push(sample.map_err(|error| error.context(format_args!("sample {index}")))?);
+    }
+    Ok(profile)
+}
+
+fn collect<T, U>(raw: &[T], convert: impl FnMut(&T) -> Result<U>) -> Result<Vec<U>> {
+    raw.iter().map(convert).collect()
+}
+
+fn sample(
+    raw: proto::Sample,
+    types: usize,
+    location_ids: &Ids,
+    strings: &Strings<'_>,
+) -> Result<Sample> {
+    if raw.value.len() != types {
+        return Err(Error::input(format!(
+            "it has {} values, but the profile has {types} sample types",
+            raw.value.len()
+        )));
+    }
+    let mut labels = Vec::with_capacity(raw.label.len());
+    for raw in &raw.label {
+        let value = match raw.str {
+            0 => LabelValue::Num(raw.num, strings.get("label num_unit", raw.num_unit)?),
+            str => LabelValue::Str(strings.get("label str", str)?),
+        };
+        labels.push(Label {
+            key: strings.get("label key", raw.key)?,
+            value,
+        });
+    }
+    let mut locations = Vec::with_capacity(raw.location_id.len());
+    for &id in &raw.location_id {
+        locations.push(LocationId(location_ids.index(id)?));
+    }
+    Ok(Sample {
+        locations,
+        values: raw.value,
+        labels,
+        detail: None,
+    })
+}
+
+fn location(raw: &proto::Location, mapping_ids: &Ids, function_ids: &Ids) -> Result<Location> {
+    let place = |error: Error| error.context(format_args!("location {}", raw.id));
+    let lines = collect(&raw.line, |line| {
+        let function = FunctionId(function_ids.index(line.function_id)?);
+        Ok(Line {
+            function,
+            line: line.line,
+            column: line.column,
+        })
+    });
+    Ok(Location {
+        mapping: match raw.mapping_id {
+            0 => None,
+            id => Some(MappingId(mapping_ids.index(id).map_err(place)?)),
+        },
+        address: raw.address,
+        lines: lines.map_err(place)?,
+        is_folded: raw.is_folded,
+    })
+}
+
+fn mapping(raw: &proto::Mapping, strings: &Strings<'_>) -> Result<Mapping> {
+    let text = |what, index| {
+        let text = strings.get(what, index);
+        text.map_err(|error| error.context(format_args!("mapping {}", raw.id)))
+    };
+    Ok(Mapping {
+        start: raw.memory_start,
+        limit: raw.memory_limit,
+        offset: raw.file_offset,
+        file: text("filename", raw.filename)?,
+        build_id: text("build_id", raw.build_id)?,
+        has_functions: raw.has_functions,
+        has_filenames: raw.has_filenames,
+        has_line_numbers: raw.has_line_numbers,
+        has_inline_frames: raw.has_inline_frames,
+    })
+}
+
+fn function(raw: &proto::Function, strings: &Strings<'_>) -> Result<Function> {
+    let text = |what, index| {
+        let text = strings.get(what, index);
+        text.map_err(|error| error.context(format_args!("function {}", raw.id)))
+    };
+    Ok(Function {
+        name: text("name", raw.name)?,
+        system_name: text("system_name", raw.system_name)?,
+        filename: text("filename", raw.filename)?,
+        start_line: raw.start_line,
+    })
+}
+
+/// The string table. Bytes that are not UTF-8 are shown with replacement characters.
+struct Strings<'a>(&'a [Vec<u8>]);
+
+impl Strings<'_> {
+    fn new(table: &[Vec<u8>]) -> Result<Strings<'_>> {
+        match table.first() {
+            Some(first) if !first.is_empty() => Err(Error::input(format!(
+                "string_table[0] is \"{}\", but must be empty",
+                String::from_utf8_lossy(&first[..first.len().min(40)])
+            ))),
+            _ => Ok(Strings(table)),
+        }
+    }
+
+    fn get(&self, what: &str, index: i64) -> Result<String> {
+        let bytes = usize::try_from(index)
+            .ok()
+            .and_then(|index| self.0.get(index));
+        match bytes {
+            Some(bytes) => Ok(String::from_utf8_lossy(bytes).into_owned()),
+            // A profile without any text has no table.
+            None if index == 0 => Ok(String::new()),
+            None => Err(Error::input(format!(
+                "{what} is string {index}, but the string table has {} entries",
+                self.0.len()
+            ))),
+        }
+    }
+}
+
+/// Where the entry with an id is in its table.
+enum Ids {
+    /// Ids are 1, 2, 3, …: what every known writer does.
+    InOrder(&'static str, usize),
+    Mixed(&'static str, HashMap<u64, u32>),
+}
+
+impl Ids {
+    fn new(what: &'static str, ids: impl ExactSizeIterator<Item = u64> + Clone) -> Result<Ids> {
+        let len = ids.len();
+        // Indexes are 32 bits wide; the file's size keeps tables far below that.
+        if ids.clone().zip(1..).all(|(id, expected)| id == expected) {
+            return Ok(Ids::InOrder(what, len));
+        }
+        let mut known = HashMap::with_capacity(len);
+        for (index, id) in ids.enumerate() {
+            if id == 0 {
+                return Err(Error::input(format!(
+                    "{what} number {} has id 0, which means \"none\"",
+                    index + 1
+                )));
+            }
+            if known.insert(id, index as u32).is_some() {
+                return Err(Error::input(format!("{what} id {id} is given twice")));
+            }
+        }
+        Ok(Ids::Mixed(what, known))
+    }
+
+    fn index(&self, id: u64) -> Result<u32> {
+        let (what, found) = match self {
+            Ids::InOrder(what, len) => {
+                (what, (1..=*len as u64).contains(&id).then(|| id as u32 - 1))
+            }
+            Ids::Mixed(what, known) => (what, known.get(&id).copied()),
+        };
+        found.ok_or_else(|| {
+            Error::input(format!(
+                "it refers to {what} id {id}, which is not in the profile"
+            ))
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! A walk over the top-level fields of an uncompressed profile, before it is decoded: it finds where a file
+//! breaks off, and files that are several profiles in a row, both of which a protobuf decoder would blur.
+#![forbid(unsafe_code)]
+
+use crate::error::{Error, Result};
+
+/// Field number and name; whether it comes once; whether it is length-delimited.
+const FIELDS: [(&str, bool, bool); 16] = [
+    ("", false, false),
+    ("sample_type", false, true),
+    ("sample", false, true),
+    ("mapping", false, true),
+    ("location", false, true),
+    ("function", false, true),
+    ("string_table", false, true),
+    ("drop_frames", true, false),
+    ("keep_frames", true, false),
+    ("time_nanos", true, false),
+    ("duration_nanos", true, false),
+    ("period_type", true, true),
+    ("period", true, false),
+    ("comment", false, false),
+    ("default_sample_type", true, false),
+    ("doc_url", true, false),
+];
+const COMMENT: usize = 13;
+
+const VARINT: u64 = 0;
+const FIXED64: u64 = 1;
+const DELIMITED: u64 = 2;
+const FIXED32: u64 = 5;
+
+/// Checks that the bytes are whole fields of one profile.
+pub(super) fn check(bytes: &[u8]) -> Result<()> {
+    let mut seen = [false; FIELDS.len()];
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let at = bytes.len() - rest.len();
+        let field = field(&mut rest).map_err(|broken| {
+            Error::input(match broken {
+                Broken::Key => format!("not a pprof profile: no protobuf field at byte {at}"),
+                Broken::WireType(number, wire) => {
+                    let name = name(number);
+                    format!("not a pprof profile: {name} at byte {at} has wire type {wire}")
+                }
+                Broken::CutShort(number) => {
+                    let (name, left) = (name(number), bytes.len() - at);
+                    format!(
+                        "the profile is cut short: {name} at byte {at} is longer than the {left} bytes left"
+                    )
+                }
+            })
+        })?;
+        let Some(&(name, once, _)) = usize::try_from(field).ok().and_then(|n| FIELDS.get(n)) else {
+            continue; // A field of a later version.
+        };
+        let seen = &mut seen[field as usize];
+        if once && *seen {
+            return Err(Error::input(format!(
+                "the file is several profiles in a row: {name} comes a second time at byte {at}; \
+                 split it, then use `heapsite merge`"
+            )));
+        }
+        *seen = true;
+    }
+    Ok(())
+}
+
+/// Whether the bytes start with up to eight well-formed fields of a profile.
+pub(super) fn is_plausible(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    let mut fields = 0;
+    while !rest.is_empty() && fields < 8 {
+        match field(&mut rest) {
+            Ok(number) if (number as usize) < FIELDS.len() => fields += 1,
+            // A prefix may end within a field.
+            Err(Broken::CutShort(number)) if fields > 0 => return (number as usize) < FIELDS.len(),
+            _ => return false,
+        }
+    }
+    fields > 0
+}
+
+enum Broken {
+    Key,
+    WireType(u64, u64),
+    CutShort(u64),
+}
+
+fn name(number: u64) -> String {
+    match usize::try_from(number).ok().and_then(|n| FIELDS.get(n)) {
+        Some((name, ..)) => format!("field {number} ({name})"),
+        None => format!("field {number}"),
+    }
+}
+
+/// Steps over one field and returns its number.
+fn field(rest: &mut &[u8]) -> Result<u64, Broken> {
+    let key = varint(rest).ok_or(Broken::Key)?;
+    let (number, wire) = (key >> 3, key & 7);
+    if number == 0 || number > (1 << 29) - 1 {
+        return Err(Broken::Key);
+    }
+    if let Some(&(_, _, delimited)) = FIELDS.get(number as usize) {
+        // Repeated numbers may be packed.
+        let fits = match wire {
+            DELIMITED => delimited || number as usize == COMMENT,
+            VARINT => !delimited,
+            _ => false,
+        };
+        if !fits {
+            return Err(Broken::WireType(number, wire));
+        }
+    }
+    let len = match wire {
+        VARINT => {
+            varint(rest).ok_or(Broken::CutShort(number))?;
+            return Ok(number);
+        }
+        FIXED64 => 8,
+        DELIMITED => varint(rest).ok_or(Broken::CutShort(number))?,
+        FIXED32 => 4,
+        _ => return Err(Broken::WireType(number, wire)),
+    };
+    let after = usize::try_from(len).ok().and_then(|len| rest.get(len..));
+    *rest = after.ok_or(Broken::CutShort(number))?;
+    Ok(number)
+}
+
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for (index, &byte) in rest.iter().take(10).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if byte < 0x80 {
+            *rest = &rest[index + 1..];
+            return Some(value);
+        }
+    }
+    None
+}

@@ -1,0 +1,12 @@
+//! Formats and verbs from the outside: what is written reads back, readers survive anything, sums and
+//! differences cancel, and what we write keeps the rules of the backends that cannot be installed here.
+#![forbid(unsafe_code)]
+
+mod algebra;
+mod errors;
+mod generate;
+mod golden;
+mod prune;
+mod round_trip;
+mod rules;
+mod walker;
