@@ -1,0 +1,306 @@
+//! One number of a profile and what is known of its error.
+#![forbid(unsafe_code)]
+
+use crate::profile::{Profile, Sample, SiteDetail, Tally, ValueType};
+use crate::{Error, Result};
+
+/// A sum of sample values, with the variance of its estimate.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Measure {
+    /// The sum, in the unit of its sample type. An estimate unless the profile is exact.
+    pub value: i64,
+    /// Variance of `value`, unit²; 0 where the value is exact or nothing is known (see [`Quality`]).
+    pub variance: f64,
+    /// Sampled allocations behind the value; itself an estimate where the profile has no raw counts.
+    pub sampled: f64,
+}
+
+impl Measure {
+    /// The square root of the variance.
+    pub fn standard_error(&self) -> f64 {
+        self.variance.max(0.0).sqrt()
+    }
+
+    pub(crate) fn add(&mut self, other: Measure) {
+        self.value = self.value.saturating_add(other.value);
+        self.variance += other.variance;
+        self.sampled += other.sampled;
+    }
+}
+
+/// How far the values of a profile can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quality {
+    /// Every allocation was recorded.
+    Exact,
+    /// Estimated; the recorder kept the variance of each stack.
+    Recorded {
+        /// Mean bytes between sampled allocations.
+        interval: u64,
+    },
+    /// Estimated; the variance is worked out here from the mean size of each stack and the interval. Right
+    /// where a stack allocates one size, too small where it mixes sizes.
+    Derived {
+        /// Mean bytes between sampled allocations.
+        interval: u64,
+    },
+    /// The profile does not say how it was sampled: no error can be given.
+    Unknown,
+}
+
+impl Quality {
+    /// The mean bytes between sampled allocations, where values are estimates.
+    pub fn interval(self) -> Option<u64> {
+        match self {
+            Quality::Recorded { interval } | Quality::Derived { interval } => Some(interval),
+            Quality::Exact | Quality::Unknown => None,
+        }
+    }
+
+    /// A standard error can be given (it is 0 for exact values).
+    pub fn has_error(self) -> bool {
+        self != Quality::Unknown
+    }
+
+    /// `exact`, `recorded`, `derived` or `unknown`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Quality::Exact => "exact",
+            Quality::Recorded { .. } => "recorded",
+            Quality::Derived { .. } => "derived",
+            Quality::Unknown => "unknown",
+        }
+    }
+}
+
+/// One of a profile's sample types, chosen for a view.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Value {
+    /// What is counted and in which unit.
+    pub value_type: ValueType,
+    /// Whether values are exact, and where their errors come from.
+    pub quality: Quality,
+    index: usize,
+    facet: Facet,
+    /// Indices of the objects and the bytes that belong together, for derived variances.
+    pair: Option<(usize, usize)>,
+}
+
+/// The part of a [`SiteDetail`] that stands behind a sample type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Facet {
+    AllocObjects,
+    AllocSpace,
+    InuseObjects,
+    InuseSpace,
+    Other,
+}
+
+impl Facet {
+    fn of(kind: &str) -> Facet {
+        match kind {
+            "alloc_objects" => Facet::AllocObjects,
+            "alloc_space" => Facet::AllocSpace,
+            "inuse_objects" | "objects" => Facet::InuseObjects,
+            "inuse_space" | "space" => Facet::InuseSpace,
+            _ => Facet::Other,
+        }
+    }
+
+    /// Only what is live; the recorder knows birth times and threads for it.
+    pub(crate) fn is_live(self) -> bool {
+        matches!(self, Facet::InuseObjects | Facet::InuseSpace)
+    }
+
+    pub(crate) fn is_objects(self) -> bool {
+        matches!(self, Facet::AllocObjects | Facet::InuseObjects)
+    }
+
+    fn tally(self, detail: &SiteDetail) -> Option<&Tally> {
+        match self {
+            Facet::AllocObjects | Facet::AllocSpace => Some(&detail.alloc),
+            Facet::InuseObjects | Facet::InuseSpace => Some(&detail.live),
+            Facet::Other => None,
+        }
+    }
+}
+
+impl Value {
+    /// The sample type named `kind`, or the profile's default where `kind` is `None`.
+    ///
+    /// # Errors
+    /// Input error that lists the sample types there are, if `kind` is none of them.
+    pub fn find(profile: &Profile, kind: Option<&str>) -> Result<Value> {
+        let types = &profile.sample_types;
+        let have = || {
+            let names: Vec<&str> = types.iter().map(|t| t.kind.as_str()).collect();
+            names.join(", ")
+        };
+        if types.is_empty() {
+            return Err(Error::input(
+                "the profile has no sample types, so it holds no values",
+            ));
+        }
+        let default = Some(profile.default_sample_type.as_str()).filter(|name| !name.is_empty());
+        let index = match kind {
+            Some(kind) => find(types, kind).ok_or_else(|| {
+                Error::input(format!(
+                    "no sample type `{kind}` in this profile; it has: {}",
+                    have()
+                ))
+            })?,
+            None => default
+                .and_then(|name| find(types, name))
+                .unwrap_or(types.len() - 1),
+        };
+        let value_type = types[index].clone();
+        let facet = Facet::of(&value_type.kind);
+        let pair = pair(types, facet);
+        let quality = quality(profile, facet, pair.is_some());
+        Ok(Value {
+            value_type,
+            quality,
+            index,
+            facet,
+            pair,
+        })
+    }
+
+    /// The name of the sample type, such as `inuse_space`.
+    pub fn kind(&self) -> &str {
+        &self.value_type.kind
+    }
+
+    /// The unit of the sample type, such as `bytes`.
+    pub fn unit(&self) -> &str {
+        &self.value_type.unit
+    }
+
+    pub(crate) fn facet(&self) -> Facet {
+        self.facet
+    }
+
+    /// This value of one sample.
+    pub fn of(&self, sample: &Sample) -> Measure {
+        let value = sample.values.get(self.index).copied().unwrap_or(0);
+        let tally = sample
+            .detail
+            .as_deref()
+            .and_then(|detail| self.facet.tally(detail));
+        match (self.quality, tally) {
+            (_, Some(tally)) => Measure {
+                value,
+                ..self.of_tally(tally)
+            },
+            (Quality::Recorded { interval } | Quality::Derived { interval }, None) => {
+                let (variance, sampled) = self.derive(sample, interval);
+                Measure {
+                    value,
+                    variance,
+                    sampled,
+                }
+            }
+            (Quality::Exact, None) => Measure {
+                value,
+                variance: 0.0,
+                sampled: self.objects(sample),
+            },
+            (Quality::Unknown, None) => Measure {
+                value,
+                variance: 0.0,
+                sampled: 0.0,
+            },
+        }
+    }
+
+    /// This value of a tally, such as a cohort's. Only for the sample types a recorder keeps.
+    pub(crate) fn of_tally(&self, tally: &Tally) -> Measure {
+        let (value, variance) = if self.facet.is_objects() {
+            (tally.objects_estimate, tally.objects_variance)
+        } else {
+            (tally.bytes_estimate, tally.bytes_variance)
+        };
+        Measure {
+            value: value.round() as i64,
+            variance,
+            sampled: tally.objects as f64,
+        }
+    }
+
+    fn objects(&self, sample: &Sample) -> f64 {
+        let objects = self
+            .pair
+            .and_then(|(objects, _)| sample.values.get(objects));
+        objects.map_or(0.0, |objects| objects.unsigned_abs() as f64)
+    }
+
+    /// Variance and number of sampled allocations for a stack of which only estimates are known: with mean
+    /// size s and interval R each allocation was chosen with p = 1 − exp(−s/R), so n̂ estimated allocations
+    /// come from n̂·p sampled ones and Var(n̂) ≈ n̂·(1/p − 1).
+    fn derive(&self, sample: &Sample, interval: u64) -> (f64, f64) {
+        let Some((objects, bytes)) = self.pair else {
+            return (0.0, 0.0);
+        };
+        let get = |index: usize| sample.values.get(index).map_or(0, |v| v.unsigned_abs()) as f64;
+        let (objects, bytes) = (get(objects), get(bytes));
+        if objects == 0.0 || bytes == 0.0 {
+            return (0.0, 0.0);
+        }
+        let size = bytes / objects;
+        let chosen = -(-size / interval.max(1) as f64).exp_m1();
+        let objects_variance = objects * (1.0 / chosen - 1.0);
+        let scale = if self.facet.is_objects() {
+            1.0
+        } else {
+            size * size
+        };
+        (objects_variance * scale, objects * chosen)
+    }
+}
+
+fn find(types: &[ValueType], kind: &str) -> Option<usize> {
+    let position = |kind: &str| types.iter().position(|t| t.kind == kind);
+    // jemalloc's and older profiles hold live memory only and call it plainly `objects` and `space`.
+    let alias = match kind {
+        "inuse_objects" => "objects",
+        "inuse_space" => "space",
+        _ => return position(kind),
+    };
+    position(kind).or_else(|| position(alias))
+}
+
+fn pair(types: &[ValueType], facet: Facet) -> Option<(usize, usize)> {
+    let (objects, bytes) = match facet {
+        Facet::AllocObjects | Facet::AllocSpace => ("alloc_objects", "alloc_space"),
+        Facet::InuseObjects | Facet::InuseSpace => ("inuse_objects", "inuse_space"),
+        Facet::Other => return None,
+    };
+    Some((find(types, objects)?, find(types, bytes)?))
+}
+
+fn quality(profile: &Profile, facet: Facet, paired: bool) -> Quality {
+    if facet == Facet::Other {
+        return Quality::Unknown;
+    }
+    if let Some(heap) = &profile.heap {
+        if heap.exact {
+            return Quality::Exact;
+        }
+        if profile.samples.iter().all(|sample| sample.detail.is_some()) {
+            return Quality::Recorded {
+                interval: heap.interval,
+            };
+        }
+    }
+    let by_space = profile
+        .period_type
+        .as_ref()
+        .is_some_and(|t| t.kind == "space" && t.unit == "bytes");
+    match profile.period {
+        1 if by_space && profile.heap.is_none() => Quality::Exact,
+        period if period >= 1 && by_space && paired => Quality::Derived {
+            interval: period as u64,
+        },
+        _ => Quality::Unknown,
+    }
+}

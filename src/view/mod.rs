@@ -1,0 +1,21 @@
+//! Views over a [`Profile`](crate::Profile): pure functions from profiles to numbers and text.
+//!
+//! [`count()`] adds samples up by site, function, line, crate or thread; [`growth()`] compares two profiles and
+//! says what is more than chance. [`top`] and [`table`] make text of it. Nothing here does I/O of its own.
+#![forbid(unsafe_code)]
+
+pub mod change;
+pub mod count;
+pub mod growth;
+pub mod key;
+pub mod measure;
+pub mod name;
+pub mod significance;
+pub mod table;
+pub mod top;
+pub mod units;
+
+pub use count::{Count, Row, count};
+pub use growth::{Growth, GrowthRow, growth};
+pub use key::{Blame, By, Frame, Key};
+pub use measure::{Measure, Quality, Value};

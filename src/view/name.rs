@@ -1,0 +1,202 @@
+//! Names cut to the room there is, from the end that says least.
+//!
+//! The end of a path says most: `…::Store::insert`, `cache.rs:42`. So type arguments go first, then leading path
+//! segments; the last segment and the line always stay, even where they do not fit.
+#![forbid(unsafe_code)]
+
+use super::key::{Frame, Key};
+
+const CUT: &str = "…";
+
+/// A row's name in at most `width` columns, if it can be had.
+pub fn fit_key(key: &Key, width: usize) -> String {
+    match key {
+        Key::Name(name) => name.clone(),
+        _ => key
+            .frame()
+            .map_or_else(|| key.name().to_owned(), |frame| fit(frame, width)),
+    }
+}
+
+/// A frame as `function  file:line` in at most `width` columns, if it can be had.
+pub fn fit(frame: &Frame, width: usize) -> String {
+    let file = source(&frame.file);
+    let line = if frame.line > 0 {
+        format!(":{}", frame.line)
+    } else {
+        String::new()
+    };
+    if file.is_empty() {
+        return fit_function(&frame.function, width);
+    }
+    let long = format!("{file}{line}");
+    let short = format!("{}{line}", file.rsplit('/').next().unwrap_or(file));
+    for (function, place) in [
+        (frame.function.clone(), &long),
+        (frame.function.clone(), &short),
+    ] {
+        if length(&function) + 2 + length(place) <= width {
+            return format!("{function}  {place}");
+        }
+    }
+    let room = width.saturating_sub(length(&short) + 2);
+    format!("{}  {short}", fit_function(&frame.function, room))
+}
+
+/// A source path without what is the same on every machine: the toolchain's or the registry's folder.
+fn source(path: &str) -> &str {
+    if let Some((_, rest)) = path.split_once("/registry/src/") {
+        return rest.split_once('/').map_or(rest, |(_, package)| package);
+    }
+    let library = path
+        .find("/library/")
+        .filter(|_| path.contains("/rustc/") || path.contains("/rustlib/"));
+    library.map_or(path, |at| &path[at + 1..])
+}
+
+/// A function's name in at most `width` columns, if it can be had.
+pub fn fit_function(name: &str, width: usize) -> String {
+    if length(name) <= width {
+        return name.to_owned();
+    }
+    let plain = without_arguments(name);
+    if length(&plain) <= width {
+        return plain;
+    }
+    let segments = segments(&plain);
+    // `{closure#0}` alone says nothing, so the last real name stays with it.
+    let named = segments
+        .iter()
+        .rposition(|segment| !segment.starts_with('{'))
+        .unwrap_or(0);
+    for start in 1..=named {
+        let rest = format!("{CUT}::{}", segments[start..].join("::"));
+        if length(&rest) <= width || start == named {
+            return rest;
+        }
+    }
+    plain
+}
+
+/// `Vec<u8>::push` as `Vec<…>::push`. A leading `<T as Trait>` keeps its outermost level.
+fn without_arguments(name: &str) -> String {
+    let mut text = String::new();
+    let mut rest = name;
+    if name.starts_with('<') {
+        let end = closing(name);
+        text = format!("<{}>", without_arguments(name.get(1..end).unwrap_or("")));
+        rest = name.get(end + 1..).unwrap_or("");
+    }
+    while let Some(open) = rest.find('<') {
+        let end = open + closing(&rest[open..]);
+        text.push_str(&rest[..open]);
+        text.push_str("<…>");
+        rest = rest.get(end + 1..).unwrap_or("");
+    }
+    text + rest
+}
+
+/// Where the bracket that `text` starts with is closed; its length if it never is.
+fn closing(text: &str) -> usize {
+    let mut depth = 0usize;
+    let mut before = ' ';
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '<' => depth += 1,
+            // Not the arrow of `fn() -> T`.
+            '>' if before != '-' => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return at;
+                }
+            }
+            _ => {}
+        }
+        before = letter;
+    }
+    text.len()
+}
+
+/// The parts between `::` outside of angle brackets, braces and parentheses.
+fn segments(name: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut depth, mut start) = (0usize, 0);
+    let bytes = name.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'<' | b'{' | b'(' | b'[' => depth += 1,
+            b'>' if at > 0 && bytes[at - 1] == b'-' => {}
+            b'>' | b'}' | b')' | b']' => depth = depth.saturating_sub(1),
+            b':' if depth == 0 && bytes.get(at + 1) == Some(&b':') => {
+                parts.push(&name[start..at]);
+                start = at + 2;
+                at += 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    parts.push(&name[start..]);
+    parts
+}
+
+fn length(text: &str) -> usize {
+    text.chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: &str =
+        "<shop::session::Store<alloc::string::String> as shop::Cache>::insert::{closure#0}";
+
+    fn frame(function: &str, file: &str) -> Frame {
+        Frame {
+            function: function.into(),
+            file: file.into(),
+            line: 42,
+        }
+    }
+
+    #[test]
+    fn the_useful_end_stays() {
+        assert_eq!(fit_function(LONG, 200), LONG);
+        assert_eq!(
+            fit_function(LONG, 64),
+            "<shop::session::Store<…> as shop::Cache>::insert::{closure#0}"
+        );
+        for width in 0..40 {
+            assert_eq!(fit_function(LONG, width), "…::insert::{closure#0}");
+        }
+        assert_eq!(
+            fit_function("a::b::<fn(u8) -> u8>::call", 18),
+            "a::b::<…>::call"
+        );
+        assert_eq!(fit_function("one_very_long_name", 4), "one_very_long_name");
+        assert_eq!(fit_function("broken<Vec<u8>::new", 12), "broken<…>");
+    }
+
+    #[test]
+    fn places_lose_folders_first() {
+        let name = frame("shop::Store::insert", "/home/me/shop/src/cache.rs");
+        assert_eq!(
+            fit(&name, 80),
+            "shop::Store::insert  /home/me/shop/src/cache.rs:42"
+        );
+        assert_eq!(fit(&name, 35), "shop::Store::insert  cache.rs:42");
+        assert_eq!(fit(&name, 30), "…::Store::insert  cache.rs:42");
+        assert_eq!(fit(&name, 1), "…::insert  cache.rs:42");
+        let registry = "/h/.cargo/registry/src/index-1/serde-1.0.0/src/de.rs";
+        assert_eq!(
+            fit(&frame("f", registry), 80),
+            "f  serde-1.0.0/src/de.rs:42"
+        );
+        assert_eq!(
+            fit(&frame("f", "/rustc/abc/library/alloc/src/vec/mod.rs"), 80),
+            "f  library/alloc/src/vec/mod.rs:42"
+        );
+        assert_eq!(fit(&frame("shop+0x12", ""), 80), "shop+0x12");
+    }
+}
