@@ -1,0 +1,220 @@
+//! Settings: a builder, and the same settings as text in `HEAPSITE`.
+#![forbid(unsafe_code)]
+
+mod signal;
+mod text;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::format::Format;
+
+pub use signal::Signal;
+
+/// What [`init`](crate::init) arms, and how dumps are written.
+///
+/// Every setting has the same name here and in the environment variable `HEAPSITE`, except that Rust keeps
+/// the word `final` for itself ([`Config::final_dump`]):
+///
+/// ```
+/// let built = heapsite::Config::new().interval(64 * 1024).dir("/var/tmp").final_dump(true);
+/// let read: heapsite::Config = "interval=64KiB,dir=/var/tmp,final=true".parse()?;
+/// assert_eq!(built, read);
+/// # Ok::<(), heapsite::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub(crate) interval: Option<u64>,
+    pub(crate) memory: Option<u64>,
+    pub(crate) signal: SignalChoice,
+    pub(crate) dir: Option<PathBuf>,
+    pub(crate) format: Format,
+    pub(crate) every: Option<Duration>,
+    pub(crate) keep: Option<usize>,
+    pub(crate) final_dump: bool,
+    pub(crate) symbolize: bool,
+}
+
+/// Which signal dumps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignalChoice {
+    /// `SIGUSR2`, unless the program already handles or ignores it.
+    IfUnclaimed,
+    /// None.
+    Off,
+    /// This one, chained to the handler that was there before.
+    Always(Signal),
+}
+
+/// A disk must not fill up because nobody set `keep`, and nobody makes this many dumps by hand.
+const DEFAULT_KEEP: usize = 64;
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            interval: None,
+            memory: None,
+            signal: SignalChoice::IfUnclaimed,
+            dir: None,
+            format: Format::Pprof,
+            every: None,
+            keep: Some(DEFAULT_KEEP),
+            final_dump: false,
+            symbolize: true,
+        }
+    }
+}
+
+impl Config {
+    /// The defaults, as each method below states them.
+    pub fn new() -> Config {
+        Config::default()
+    }
+
+    /// The settings of the environment variable `HEAPSITE`; unset or empty: the defaults.
+    ///
+    /// # Errors
+    ///
+    /// For an unknown key, a key given twice or a bad value; the error names the key, the value and what
+    /// would be accepted.
+    pub fn from_env() -> Result<Config> {
+        match std::env::var("HEAPSITE") {
+            Ok(text) => text
+                .parse()
+                .map_err(|error: Error| error.context("HEAPSITE")),
+            Err(std::env::VarError::NotPresent) => Ok(Config::default()),
+            Err(std::env::VarError::NotUnicode(value)) => Err(Error::config(format!(
+                "HEAPSITE: value {value:?} is not UTF-8: accepted is `key=value,key=value`; \
+                 a directory with such a name can be set with `Config::dir`"
+            ))),
+        }
+    }
+
+    /// Mean bytes between sampled allocations, set when triggers start. 1 records every allocation (exact),
+    /// 0 turns recording off. What is live by then keeps the weight it was born with.
+    ///
+    /// Default: unset, so the interval that the `static` of the allocator names stays (512 KiB unless said
+    /// otherwise there). Text: `interval=512KiB`, in bytes or with `B`, `KiB`, `MiB`, `GiB`.
+    pub fn interval(mut self, bytes: u64) -> Config {
+        self.interval = Some(bytes);
+        self
+    }
+
+    /// Bound of the recorder's own memory, bytes of address space (its tables double, and pages that are not
+    /// touched cost nothing, so what is resident is less). When it is reached, new stacks are counted under
+    /// one overflow site and further live samples are left out, both counted as losses.
+    ///
+    /// Default: 512 MiB; at the default interval a service uses about 1 MiB of it. The bound is there for
+    /// recording everything. Text: `memory=64MiB`.
+    pub fn memory(mut self, bytes: u64) -> Config {
+        self.memory = Some(bytes);
+        self
+    }
+
+    /// Dump on this signal. A handler that was installed before goes on being called; the signal's default
+    /// action, such as ending the process, no longer happens.
+    ///
+    /// Default: `SIGUSR2` *if the program has left it at its default action* (which would end the process, so
+    /// nobody can have a use for it); a program that already handles or ignores `SIGUSR2` is left alone and
+    /// told so on stderr. Text: `signal=SIGUSR1`; `signal=none` is [`Config::no_signal`].
+    pub fn signal(mut self, signal: Signal) -> Config {
+        self.signal = SignalChoice::Always(signal);
+        self
+    }
+
+    /// Touch no signal at all.
+    pub fn no_signal(mut self) -> Config {
+        self.signal = SignalChoice::Off;
+        self
+    }
+
+    /// Directory for dump files. It has to exist: heapsite creates none, because a misspelt path should be
+    /// noticed at start and not on the day of the incident. A relative path is resolved at start.
+    ///
+    /// Default: the directory in which the process is when triggers start. Text: `dir=/var/tmp` (a name with
+    /// a comma can only be set here).
+    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Config {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    /// Format of dump files: [`Format::Pprof`] or [`Format::Json`].
+    ///
+    /// Default: pprof, because every heap-profile viewer opens it. JSON holds everything (raw counts,
+    /// variances, lifetimes, ages); `heapsite convert` makes pprof of it later, so there is no "both". Text:
+    /// `format=pprof` or `format=json`.
+    pub fn format(mut self, format: Format) -> Config {
+        self.format = format;
+        self
+    }
+
+    /// Dump again and again with this period; the first one comes a period after the start, and a period that
+    /// passes while a dump is still being written is skipped.
+    ///
+    /// Default: never. Text: `every=60s`, a whole number with `ms`, `s`, `m` or `h`.
+    pub fn every(mut self, period: Duration) -> Config {
+        self.every = Some(period);
+        self
+    }
+
+    /// Keep this many of the newest dumps that this handle wrote, and delete its older ones. Files of other
+    /// processes, and of an earlier process with the same id, are never deleted.
+    ///
+    /// Default: 64, so that a schedule cannot fill the disk. Text: `keep=8`; `keep=all` is
+    /// [`Config::keep_all`].
+    pub fn keep(mut self, files: usize) -> Config {
+        self.keep = Some(files);
+        self
+    }
+
+    /// Never delete a dump.
+    pub fn keep_all(mut self) -> Config {
+        self.keep = None;
+        self
+    }
+
+    /// Dump once more when the [`Handle`](crate::Handle) is dropped or the process exits, whichever comes
+    /// first. A return from `main`, [`std::process::exit`] on any thread and C's `exit` count; `abort`,
+    /// `_exit`, `SIGKILL` and every other death by signal do not.
+    ///
+    /// Default: `false`: a short-lived helper process should leave no files behind. Text: `final=true`.
+    pub fn final_dump(mut self, yes: bool) -> Config {
+        self.final_dump = yes;
+        self
+    }
+
+    /// Put function names, files and lines into dumps. Reading the binaries' debug information takes time and
+    /// memory, on the helper thread, and both are given back after each dump.
+    ///
+    /// Default: `true`. With `false` dumps hold addresses and build ids, and `heapsite symbolize` names them
+    /// on a machine that has the binaries. Text: `symbolize=false`.
+    pub fn symbolize(mut self, yes: bool) -> Config {
+        self.symbolize = yes;
+        self
+    }
+
+    /// What the builder's types cannot rule out.
+    pub(crate) fn validate(&self) -> Result<()> {
+        if self.format == Format::Folded {
+            return Err(Error::config(format!(
+                "key `format`, value `{}`: accepted are {}",
+                self.format.name(),
+                text::FORMATS
+            )));
+        }
+        if self.every == Some(Duration::ZERO) {
+            return Err(Error::config(format!(
+                "key `every`, value `0`: {}",
+                text::DURATIONS
+            )));
+        }
+        if self.keep == Some(0) {
+            return Err(Error::config(format!(
+                "key `keep`, value `0`: {}",
+                text::KEEPS
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,320 @@
+//! `key=value,key=value`: the settings as text.
+#![forbid(unsafe_code)]
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::{Config, Signal, signal};
+use crate::error::{Error, Result};
+use crate::format::Format;
+
+const KEYS: &str = "interval, memory, signal, dir, format, every, keep, final, symbolize";
+const SIZES: &str =
+    "accepted is a whole number of bytes, or one with B, KiB, MiB or GiB, such as 512KiB";
+pub(super) const DURATIONS: &str =
+    "accepted is a whole number above 0 with ms, s, m or h, such as 60s";
+pub(super) const FORMATS: &str = "pprof and json";
+pub(super) const KEEPS: &str = "accepted is a whole number from 1, or all";
+
+/// Reads what `HEAPSITE` may hold. Spaces around keys and values are ignored, and so are empty items, so that
+/// scripts may append `,key=value`.
+///
+/// # Errors
+///
+/// Name the key, the value and what would be accepted.
+impl FromStr for Config {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Config> {
+        let mut config = Config::default();
+        let mut seen: Vec<&str> = Vec::new();
+        for item in text
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+        {
+            let Some((key, value)) = item.split_once('=') else {
+                return Err(Error::config(format!(
+                    "`{item}` has no `=`: accepted is `key=value`; keys are {KEYS}"
+                )));
+            };
+            let (key, value) = (key.trim_end(), value.trim_start());
+            if seen.contains(&key) {
+                return Err(Error::config(format!(
+                    "key `{key}`, value `{value}`: given twice; accepted is one value per key"
+                )));
+            }
+            seen.push(key);
+            config = set(config, key, value).map_err(|accepted| {
+                Error::config(format!("key `{key}`, value `{value}`: {accepted}"))
+            })?;
+        }
+        Ok(config)
+    }
+}
+
+/// Sets one key; the error says what would be accepted.
+fn set(config: Config, key: &str, value: &str) -> Result<Config, String> {
+    Ok(match key {
+        "interval" => config.interval(size(value)?),
+        "memory" => config.memory(size(value)?),
+        "signal" if value == "none" => config.no_signal(),
+        "signal" => config.signal(
+            Signal::from_str(value).map_err(|_| format!("{}, or none", signal::accepted()))?,
+        ),
+        "dir" if value.is_empty() => {
+            return Err("accepted is the path of a directory that exists".to_owned());
+        }
+        "dir" => config.dir(value),
+        "format" => match Format::from_name(value) {
+            Ok(format @ (Format::Pprof | Format::Json)) => config.format(format),
+            _ => return Err(format!("accepted are {FORMATS}")),
+        },
+        "every" => config.every(duration(value)?),
+        "keep" if value == "all" => config.keep_all(),
+        "keep" => match whole_number(value).and_then(|n| usize::try_from(n).ok()) {
+            Some(files @ 1..) => config.keep(files),
+            _ => return Err(KEEPS.to_owned()),
+        },
+        "final" => config.final_dump(truth(value)?),
+        "symbolize" => config.symbolize(truth(value)?),
+        "http" => {
+            return Err(format!(
+                "http is not built into this version; accepted keys are {KEYS}"
+            ));
+        }
+        _ => return Err(format!("unknown key; accepted keys are {KEYS}")),
+    })
+}
+
+/// A number of bytes.
+fn size(text: &str) -> Result<u64, String> {
+    let (number, unit) = split_unit(text);
+    let scale: u64 = match unit {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(SIZES.to_owned()),
+    };
+    whole_number(number)
+        .and_then(|n| n.checked_mul(scale))
+        .ok_or_else(|| format!("{SIZES}, up to {} bytes", u64::MAX))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = split_unit(text);
+    let milliseconds: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(DURATIONS.to_owned()),
+    };
+    whole_number(number)
+        .filter(|&n| n > 0)
+        .and_then(|n| n.checked_mul(milliseconds))
+        .map(Duration::from_millis)
+        .ok_or_else(|| format!("{DURATIONS}, up to {} ms", u64::MAX))
+}
+
+fn truth(text: &str) -> Result<bool, String> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("accepted are true and false".to_owned()),
+    }
+}
+
+/// The digits, and what follows them.
+fn split_unit(text: &str) -> (&str, &str) {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    (&text[..digits], text[digits..].trim_start())
+}
+
+/// Digits only: no sign, no empty text, no overflow.
+fn whole_number(text: &str) -> Option<u64> {
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_texts() {
+        let day = Duration::from_secs(86_400);
+        let table = [
+            ("", Config::new()),
+            (" , ,", Config::new()),
+            ("interval=0", Config::new().interval(0)),
+            ("interval=1", Config::new().interval(1)),
+            ("interval=512KiB", Config::new().interval(524_288)),
+            ("interval=3 MiB", Config::new().interval(3 << 20)),
+            ("interval=2GiB", Config::new().interval(2 << 30)),
+            ("interval=7B", Config::new().interval(7)),
+            ("memory=64MiB", Config::new().memory(64 << 20)),
+            (
+                "interval=18446744073709551615",
+                Config::new().interval(u64::MAX),
+            ),
+            ("signal=SIGUSR1", Config::new().signal(Signal::USR1)),
+            ("signal=usr2", Config::new().signal(Signal::USR2)),
+            ("signal=1", Config::new().signal(Signal::HUP)),
+            (
+                "signal=SIGRTMIN+3",
+                Config::new().signal(Signal::real_time(3).unwrap()),
+            ),
+            ("signal=none", Config::new().no_signal()),
+            ("dir=/a b=c/d", Config::new().dir("/a b=c/d")),
+            ("format=json", Config::new().format(Format::Json)),
+            ("format=pprof", Config::new()),
+            (
+                "every=250ms",
+                Config::new().every(Duration::from_millis(250)),
+            ),
+            ("every=24h", Config::new().every(day)),
+            ("every=1440m", Config::new().every(day)),
+            ("keep=1", Config::new().keep(1)),
+            ("keep=all", Config::new().keep_all()),
+            (
+                " final = true , symbolize=false,",
+                Config::new().final_dump(true).symbolize(false),
+            ),
+        ];
+        for (text, expected) in table {
+            let read: Config = text
+                .parse()
+                .unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(read, expected, "{text}");
+            read.validate().unwrap();
+        }
+    }
+
+    #[test]
+    fn bad_texts_name_key_value_and_what_is_accepted() {
+        let signals = format!("{}, or none", signal::accepted());
+        let sizes_to = format!("{SIZES}, up to 18446744073709551615 bytes");
+        let durations_to = format!("{DURATIONS}, up to 18446744073709551615 ms");
+        let truths = "accepted are true and false";
+        let table = [
+            ("interval=", "interval", "", sizes_to.as_str()),
+            ("interval=-1", "interval", "-1", SIZES),
+            ("interval=+1", "interval", "+1", SIZES),
+            ("interval=1.5MiB", "interval", "1.5MiB", SIZES),
+            ("interval=512KB", "interval", "512KB", SIZES),
+            ("interval=512kib", "interval", "512kib", SIZES),
+            (
+                "interval=18446744073709551616",
+                "interval",
+                "18446744073709551616",
+                &sizes_to,
+            ),
+            (
+                "interval=17179869184GiB",
+                "interval",
+                "17179869184GiB",
+                &sizes_to,
+            ),
+            ("interval=١", "interval", "١", SIZES),
+            ("signal=SIGTERM", "signal", "SIGTERM", &signals),
+            ("signal=9", "signal", "9", &signals),
+            ("signal=", "signal", "", &signals),
+            ("signal=SIG12", "signal", "SIG12", &signals),
+            ("signal=SIGRTMIN+99", "signal", "SIGRTMIN+99", &signals),
+            ("signal=SIGRTMIN++1", "signal", "SIGRTMIN++1", &signals),
+            (
+                "signal=99999999999999999999",
+                "signal",
+                "99999999999999999999",
+                &signals,
+            ),
+            (
+                "dir=",
+                "dir",
+                "",
+                "accepted is the path of a directory that exists",
+            ),
+            (
+                "format=folded",
+                "format",
+                "folded",
+                "accepted are pprof and json",
+            ),
+            ("format=PNG", "format", "PNG", "accepted are pprof and json"),
+            ("every=60", "every", "60", DURATIONS),
+            ("every=0s", "every", "0s", &durations_to),
+            ("every=s", "every", "s", &durations_to),
+            ("every=1d", "every", "1d", DURATIONS),
+            (
+                "every=5124095576030432h",
+                "every",
+                "5124095576030432h",
+                &durations_to,
+            ),
+            ("keep=0", "keep", "0", KEEPS),
+            ("keep=-3", "keep", "-3", KEEPS),
+            ("keep=ALL", "keep", "ALL", KEEPS),
+            ("final=yes", "final", "yes", truths),
+            ("symbolize=1", "symbolize", "1", truths),
+        ];
+        for (text, key, value, accepted) in table {
+            let error = text.parse::<Config>().expect_err(text);
+            assert!(error.is_config(), "{text}");
+            assert_eq!(
+                error.to_string(),
+                format!("key `{key}`, value `{value}`: {accepted}")
+            );
+        }
+        let whole_lines = [
+            (
+                "intervall=1",
+                format!("key `intervall`, value `1`: unknown key; accepted keys are {KEYS}"),
+            ),
+            (
+                "Final=true",
+                format!("key `Final`, value `true`: unknown key; accepted keys are {KEYS}"),
+            ),
+            (
+                "=1",
+                format!("key ``, value `1`: unknown key; accepted keys are {KEYS}"),
+            ),
+            (
+                "http=127.0.0.1:6060",
+                format!(
+                    "key `http`, value `127.0.0.1:6060`: http is not built into this version; \
+                     accepted keys are {KEYS}"
+                ),
+            ),
+            (
+                "final",
+                format!("`final` has no `=`: accepted is `key=value`; keys are {KEYS}"),
+            ),
+            (
+                "dir=/a,b",
+                format!("`b` has no `=`: accepted is `key=value`; keys are {KEYS}"),
+            ),
+            (
+                "keep=2,keep=3",
+                "key `keep`, value `3`: given twice; accepted is one value per key".to_owned(),
+            ),
+        ];
+        for (text, line) in whole_lines {
+            assert_eq!(text.parse::<Config>().expect_err(text).to_string(), line);
+        }
+    }
+
+    #[test]
+    fn what_the_builder_lets_through_is_refused_later() {
+        for config in [
+            Config::new().format(Format::Folded),
+            Config::new().every(Duration::ZERO),
+            Config::new().keep(0),
+        ] {
+            assert!(config.validate().unwrap_err().is_config(), "{config:?}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! What triggers ask of the recorder's side; nothing else in this module reaches below the wall.
+#![forbid(unsafe_code)]
+
+/// Mean bytes between sampled allocations, from now on.
+pub(super) fn set_sample_interval(bytes: u64) {
+    crate::set_sample_interval(bytes);
+}
+
+/// Bound of the recorder's own memory, bytes of address space.
+pub(super) fn set_memory_limit(bytes: u64) {
+    crate::record::set_memory_limit(bytes);
+}
+
+/// Work that the recorder leaves to a thread that may allocate and wait. Called about every
+/// [`HOUSEKEEPING`](super::schedule::HOUSEKEEPING) on the helper thread, and before each dump on the thread that makes
+/// it, so two calls may overlap.
+pub(super) fn housekeeping() {
+    crate::record::forget_unloaded_code();
+}
+
+/// While it lives, what this thread allocates is counted as heapsite's own work instead of the program's: the next
+/// dump should not show how this one was written.
+pub(super) fn own_work() -> crate::record::local::Ignore {
+    crate::record::local::Ignore::new()
+}

@@ -1,0 +1,19 @@
+//! Triggers, each scenario in its own process. Run some with `cargo test --test triggers -- PART_OF_NAME`.
+
+mod exit;
+mod files;
+mod fork;
+mod harness;
+mod settings;
+mod signals;
+
+fn main() -> std::process::ExitCode {
+    let scenarios = [
+        signals::SCENARIOS,
+        exit::SCENARIOS,
+        files::SCENARIOS,
+        fork::SCENARIOS,
+        settings::SCENARIOS,
+    ];
+    harness::main(&scenarios.into_iter().flatten().collect::<Vec<_>>())
+}

@@ -1,0 +1,113 @@
+//! `HEAPSITE` as a process gets it.
+
+use std::time::Duration;
+
+use heapsite::Config;
+
+use crate::harness::Scenario;
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "settings_bad_value",
+        settings: Some("final=true,every=60"),
+        program: |_| {
+            refused(
+                "HEAPSITE: key `every`, value `60`: accepted is a whole number above 0 with ms, s, m or h, \
+                 such as 60s",
+            );
+        },
+        check: |outcome| {
+            outcome.succeeded();
+            outcome.whole_dumps(0);
+        },
+    },
+    Scenario {
+        name: "settings_unknown_key",
+        settings: Some("sginal=SIGUSR1"),
+        program: |_| {
+            refused(
+                "HEAPSITE: key `sginal`, value `SIGUSR1`: unknown key; accepted keys are interval, memory, signal, \
+                 dir, format, every, keep, final, symbolize",
+            );
+        },
+        check: |outcome| outcome.succeeded(),
+    },
+    Scenario {
+        name: "settings_http_is_for_later",
+        settings: Some("http=127.0.0.1:6060"),
+        program: |_| {
+            let error = heapsite::init().unwrap_err().to_string();
+            let start =
+                "HEAPSITE: key `http`, value `127.0.0.1:6060`: http is not built into this version";
+            assert!(error.starts_with(start), "{error}");
+        },
+        check: |outcome| outcome.succeeded(),
+    },
+    Scenario {
+        name: "settings_not_utf8",
+        settings: None,
+        program: |_| {
+            use std::os::unix::ffi::OsStrExt;
+            let value = std::ffi::OsStr::from_bytes(b"dir=/\xff");
+            // SAFETY: no other thread runs yet.
+            unsafe { std::env::set_var("HEAPSITE", value) };
+            let error = heapsite::init().unwrap_err().to_string();
+            assert!(
+                error.starts_with(r#"HEAPSITE: value "dir=/\xFF" is not UTF-8"#),
+                "{error}"
+            );
+        },
+        check: |outcome| outcome.succeeded(),
+    },
+    Scenario {
+        name: "settings_empty_is_default",
+        settings: Some(""),
+        program: |_| assert_eq!(Config::from_env().unwrap(), Config::default()),
+        check: |outcome| outcome.succeeded(),
+    },
+    Scenario {
+        name: "settings_second_init",
+        settings: None,
+        program: |_| {
+            let first = heapsite::init().unwrap();
+            let message = "triggers are already running in this process: accepted is one `init` at a time; \
+                           drop the first `Handle` before the next `init`";
+            refused(message);
+            let error = Config::new()
+                .every(Duration::from_millis(1))
+                .init()
+                .unwrap_err();
+            assert_eq!(error.to_string(), message);
+            // The first one has not noticed.
+            first.dump().unwrap();
+            drop(first);
+            heapsite::init().unwrap().dump().unwrap();
+        },
+        check: |outcome| {
+            outcome.succeeded();
+            assert_eq!(outcome.whole_dumps(2), [1, 2]);
+        },
+    },
+    Scenario {
+        name: "settings_init_by_many_threads",
+        settings: None,
+        program: |_| {
+            let handles = std::sync::Mutex::new(Vec::new());
+            std::thread::scope(|scope| {
+                for _ in 0..16 {
+                    scope.spawn(|| {
+                        heapsite::init().map(|handle| handles.lock().unwrap().push(handle))
+                    });
+                }
+            });
+            assert_eq!(handles.into_inner().unwrap().len(), 1);
+        },
+        check: |outcome| outcome.succeeded(),
+    },
+];
+
+fn refused(message: &str) {
+    let error = heapsite::init().unwrap_err();
+    assert!(error.is_config());
+    assert_eq!(error.to_string(), message);
+}
