@@ -1,0 +1,249 @@
+//! The command's arguments. The doc comments are what `--help` shows.
+#![forbid(unsafe_code)]
+
+use crate::config::Signal;
+use crate::view;
+use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why is my Rust service's memory growing? Reads, compares and converts heap profiles.
+///
+/// A profile is a file, `-` for stdin, or an http:// address; its format (pprof, heapsite's JSON) is found by
+/// looking. Any pprof heap profile will do, Go's and jemalloc's too.
+#[derive(Debug, Parser)]
+#[command(name = "heapsite", version, max_term_width = 100)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Top(Top),
+    Diff(Diff),
+    Info(Info),
+    Convert(Convert),
+    Symbolize(Symbolize),
+    Merge(Merge),
+    Dump(Dump),
+}
+
+/// Show where memory was allocated, the most first
+#[derive(Debug, Group)]
+pub(super) struct Top {
+    /// The profile: a file, `-` or an http:// address
+    pub(super) profile: String,
+    /// What to add up and sort by: alloc_objects, alloc_space, inuse_objects, inuse_space, lifetime, or another
+    /// sample type of the profile [default: the profile's own, for a heap profile inuse_space]
+    #[arg(short, long, value_name = "VALUE")]
+    pub(super) sort: Option<String>,
+    /// Sort by what passed through a row instead of what it is blamed for
+    #[arg(long)]
+    pub(super) cum: bool,
+    #[command(flatten)]
+    pub(super) rows: Rows,
+    #[command(flatten)]
+    pub(super) json: Json,
+}
+
+/// Show what grew from one profile to another, with its error and whether it is more than chance
+#[derive(Debug, Group)]
+pub(super) struct Diff {
+    /// The earlier profile
+    pub(super) base: String,
+    /// The later profile
+    pub(super) new: String,
+    /// What to compare: alloc_objects, alloc_space, inuse_objects, inuse_space, or another sample type that both
+    /// have [default: the new profile's own]
+    #[arg(short, long, value_name = "VALUE")]
+    pub(super) sort: Option<String>,
+    /// Compare what passed through a row instead of what it is blamed for
+    #[arg(long)]
+    pub(super) cum: bool,
+    /// Exit with 1 if something grew significantly (or at all, where both profiles are exact)
+    #[arg(long)]
+    pub(super) fail_on_growth: bool,
+    #[command(flatten)]
+    pub(super) rows: Rows,
+    #[command(flatten)]
+    pub(super) json: Json,
+}
+
+/// Tell everything about a profile but its samples
+#[derive(Debug, Group)]
+pub(super) struct Info {
+    /// The profile: a file, `-` or an http:// address
+    pub(super) profile: String,
+    #[command(flatten)]
+    pub(super) json: Json,
+}
+
+/// Write a profile in another format
+#[derive(Debug, Group)]
+pub(super) struct Convert {
+    /// The profile: a file, `-` or an http:// address
+    pub(super) profile: String,
+    #[command(flatten)]
+    pub(super) output: Output,
+    /// The sample type to write, where the format holds one only (folded) [default: the profile's own]
+    #[arg(long, value_name = "TYPE")]
+    pub(super) sample_type: Option<String>,
+}
+
+/// Give names to a profile of addresses, from binaries of the same build
+#[derive(Debug, Group)]
+pub(super) struct Symbolize {
+    /// The profile: a file, `-` or an http:// address
+    pub(super) profile: String,
+    /// A binary to take names from; its build id must be that of the profile
+    #[arg(long, value_name = "PATH")]
+    pub(super) binary: Vec<PathBuf>,
+    /// A directory to look for binaries in; those of PPROF_BINARY_PATH come after
+    #[arg(long, value_name = "DIR")]
+    pub(super) search: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+/// Add profiles up
+#[derive(Debug, Group)]
+pub(super) struct Merge {
+    /// Profiles: files, `-` or http:// addresses
+    #[arg(required = true)]
+    pub(super) profiles: Vec<String>,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+/// Ask a running process for a dump, wait for the file and print its path
+///
+/// Sends the signal that the process dumps on. A process that does not catch that signal is left alone: it
+/// would die of it.
+#[derive(Debug, Group)]
+pub(super) struct Dump {
+    /// The process
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
+    pub(super) pid: u32,
+    /// The signal [default: that of the process's HEAPSITE variable, else SIGUSR2]
+    #[arg(long)]
+    pub(super) signal: Option<Signal>,
+    /// Where the process puts its dumps [default: that of its HEAPSITE variable, else where it runs]
+    #[arg(long)]
+    pub(super) dir: Option<PathBuf>,
+    /// How long to wait for the file, such as 500ms, 10s or 2m
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub(super) timeout: Duration,
+    #[command(flatten)]
+    pub(super) json: Json,
+}
+
+/// Which rows to show, and how.
+#[derive(Debug, Group)]
+pub(super) struct Rows {
+    /// What a row stands for
+    #[arg(long, value_enum, default_value_t = By::Line)]
+    pub(super) by: By,
+    /// How many rows to show
+    #[arg(short, value_name = "ROWS", default_value_t = 20)]
+    pub(super) n: usize,
+    /// Blame the leaf of each stack, as pprof does, not the first frame of the application
+    #[arg(long)]
+    pub(super) leaf: bool,
+    /// Columns to use [default: the terminal's; no limit where there is none]
+    #[arg(long, value_name = "COLUMNS")]
+    pub(super) width: Option<usize>,
+}
+
+impl Rows {
+    pub(super) fn blame(&self) -> view::Blame {
+        if self.leaf {
+            view::Blame::Leaf
+        } else {
+            view::Blame::Application
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum By {
+    Site,
+    Function,
+    Line,
+    Crate,
+    Thread,
+}
+
+impl From<By> for view::By {
+    fn from(by: By) -> view::By {
+        match by {
+            By::Site => view::By::Site,
+            By::Function => view::By::Function,
+            By::Line => view::By::Line,
+            By::Crate => view::By::Crate,
+            By::Thread => view::By::Thread,
+        }
+    }
+}
+
+#[derive(Debug, Group)]
+pub(super) struct Json {
+    /// Write JSON for machines
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Where to write a profile.
+#[derive(Debug, Group)]
+pub(super) struct Output {
+    /// The file to write, or `-` for stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: PathBuf,
+    /// The format [default: by the file's name: .pb.gz or .pprof, .json, .folded]
+    #[arg(long, value_enum)]
+    pub(super) to: Option<Target>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Target {
+    Pprof,
+    Json,
+    Folded,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let accepted = "a whole number above 0 with ms, s or m is accepted, such as 10s";
+    let number: u32 = text[..digits].parse().map_err(|_| accepted.to_owned())?;
+    let unit = match &text[digits..] {
+        "ms" => Duration::from_millis(1),
+        "s" => Duration::from_secs(1),
+        "m" => Duration::from_secs(60),
+        _ => return Err(accepted.to_owned()),
+    };
+    unit.checked_mul(number)
+        .filter(|wait| !wait.is_zero())
+        .ok_or_else(|| accepted.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_need_a_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for wrong in ["", "10", "s", "1.5s", "-1s", "0s", "1h", "99999999999s"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `heapsite diff`.
+#![forbid(unsafe_code)]
+
+use super::args;
+use super::style::Look;
+use super::{Failure, about, input, json};
+use crate::view::growth::{Change, Sum};
+use crate::view::significance::Verdict;
+use crate::view::top::Layout;
+use crate::view::{self, Growth, units};
+use crate::{Error, Profile};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::process::ExitCode;
+
+pub(super) fn run(
+    args: &args::Diff,
+    look: &Look,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    input::check_stdin([&args.base, &args.new])?;
+    if args.sort.as_deref() == Some("lifetime") {
+        return Err(Error::input(
+            "lifetimes cannot be subtracted: compare two `heapsite top --sort lifetime`",
+        )
+        .into());
+    }
+    let (base, new) = (input::read(&args.base)?, input::read(&args.new)?);
+    let sum = if args.cum { Sum::Cum } else { Sum::Flat };
+    let growth = view::growth(
+        &base,
+        &new,
+        args.sort.as_deref(),
+        args.rows.by.into(),
+        args.rows.blame(),
+        sum,
+    )?;
+    if args.json.json {
+        json::write(&document(args, (&base, &new), &growth), out)?;
+    } else {
+        writeln!(out, "base {}", about::origin(&args.base, &base))?;
+        writeln!(
+            out,
+            "new  {}{}",
+            about::origin(&args.new, &new),
+            span(&growth)
+        )?;
+        about::losses("base ", &base, out)?;
+        about::losses("new  ", &new, out)?;
+        let width = args.rows.width.or(look.width).unwrap_or(usize::MAX);
+        let layout = Layout {
+            rows: args.rows.n,
+            width,
+            paint: look.paint(),
+        };
+        view::change::write(&growth, &layout, out)?;
+        if about::is_nameless(&base) != about::is_nameless(&new) {
+            let _ = writeln!(
+                err,
+                "heapsite: note: one profile has names and the other has none, so no row matches; \
+                 `heapsite symbolize` gives it some"
+            );
+        }
+        if growth.span_nanos.is_some_and(|span| span < 0) {
+            let _ = writeln!(
+                err,
+                "heapsite: note: the new profile is older than the base; are they the wrong way round?"
+            );
+        }
+    }
+    let found = growth.rows.iter().any(|row| is_finding(&row.change));
+    Ok(if args.fail_on_growth && found {
+        ExitCode::from(1)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn is_finding(change: &Change) -> bool {
+    change.growth > 0 && matches!(change.verdict, Verdict::Significant | Verdict::Exact)
+}
+
+fn span(growth: &Growth) -> String {
+    match growth.span_nanos {
+        Some(span @ 0..) => format!(", {} after the base", units::duration(span as u64)),
+        Some(span) => format!(", {} before the base", units::duration(span.unsigned_abs())),
+        None => String::new(),
+    }
+}
+
+fn document(args: &args::Diff, (base, new): (&Profile, &Profile), growth: &Growth) -> Value {
+    let change = |change: &Change| {
+        json!({
+            "base": json::measure(&change.base, growth.base_value.quality),
+            "new": json::measure(&change.new, growth.new_value.quality),
+            "growth": change.growth,
+            "standard_error": (change.verdict != Verdict::Unknown).then(|| change.standard_error()),
+            "p": change.p,
+            "verdict": change.verdict.name(),
+        })
+    };
+    let rows = growth.rows.iter().take(args.rows.n).map(|row| {
+        let mut map = json::key(&row.key);
+        if let Value::Object(numbers) = change(&row.change) {
+            map.extend(numbers);
+        }
+        Value::Object(map)
+    });
+    json!({
+        "heapsite": "diff",
+        "version": 1,
+        "base": json::source(&args.base, base),
+        "new": json::source(&args.new, new),
+        "span_nanos": growth.span_nanos,
+        "same_process": growth.same_process,
+        "sample_type": json::value_type(&growth.new_value.value_type),
+        "quality": {
+            "base": json::quality(growth.base_value.quality),
+            "new": json::quality(growth.new_value.quality),
+        },
+        "by": growth.by.name(),
+        "total": change(&growth.total),
+        "rows_in_all": growth.rows.len(),
+        "rows": rows.collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,127 @@
+//! The `heapsite` command: parse, read, ask a view, write.
+//!
+//! Exit codes: 0 ok, 1 findings where the user asked to fail on them, 2 bad usage or input.
+#![forbid(unsafe_code)]
+
+mod about;
+mod args;
+mod convert;
+mod diff;
+mod dump;
+mod fetch;
+mod info;
+mod input;
+mod json;
+mod merge;
+mod output;
+mod style;
+mod symbolize;
+mod target;
+mod top;
+
+use crate::Error;
+use args::{Args, Command};
+use clap::Parser;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Runs the command with the process's arguments, stdout and stderr.
+pub fn main() -> ExitCode {
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    let look = style::Look::detect(&stdout, &stderr);
+    let mut out = io::BufWriter::new(stdout.lock());
+    run(std::env::args_os(), look, &mut out, &mut stderr.lock())
+}
+
+/// Why a command ended early.
+enum Failure {
+    /// Whoever read our output has had enough (`heapsite top … | head`).
+    Pipe,
+    /// Something to tell.
+    Error(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Error(error)
+    }
+}
+
+/// Only writing to `out` returns bare I/O errors; everything else says what it was doing.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::Pipe,
+            _ => Failure::Error(Error::io("cannot write the output", error)),
+        }
+    }
+}
+
+/// Runs the command with these arguments (the first is the program's name).
+fn run(
+    args: impl IntoIterator<Item = OsString>,
+    look: style::Look,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(usage) => return explain(&usage, &look, out, err),
+    };
+    let done = execute(args, &look, out, err).and_then(|code| {
+        out.flush()?;
+        Ok(code)
+    });
+    match done {
+        Ok(code) => code,
+        Err(Failure::Pipe) => ExitCode::SUCCESS,
+        Err(Failure::Error(error)) => {
+            // What a broken stderr cannot take is lost; the exit code still tells.
+            let _ = writeln!(err, "heapsite: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn execute(
+    args: Args,
+    look: &style::Look,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    match args.command {
+        Command::Top(args) => top::run(&args, look, out, err),
+        Command::Diff(args) => diff::run(&args, look, out, err),
+        Command::Info(args) => info::run(&args, out),
+        Command::Convert(args) => convert::run(&args, out, err),
+        Command::Symbolize(args) => symbolize::run(&args, out, err),
+        Command::Merge(args) => merge::run(&args, out, err),
+        Command::Dump(args) => dump::run(&args, out),
+    }
+}
+
+/// Help and version go to stdout with success, wrong usage to stderr.
+fn explain<'s>(
+    usage: &clap::Error,
+    look: &style::Look,
+    out: &'s mut dyn Write,
+    err: &'s mut dyn Write,
+) -> ExitCode {
+    let (stream, color) = if usage.use_stderr() {
+        (err, look.err_color)
+    } else {
+        (out, look.color)
+    };
+    let text = usage.render();
+    let written = if color {
+        write!(stream, "{}", text.ansi())
+    } else {
+        write!(stream, "{text}")
+    };
+    match written.and_then(|()| stream.flush()) {
+        Ok(()) if !usage.use_stderr() => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        _ => ExitCode::from(2),
+    }
+}

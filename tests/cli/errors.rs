@@ -1,0 +1,227 @@
+//! Mistakes: one line that says what, where, and what would be accepted; exit code 2.
+
+use super::{Done, Scene};
+use std::process::Stdio;
+
+#[test]
+fn inputs_that_are_no_profiles() {
+    let scene = Scene::new();
+    for (args, expected) in [
+        (
+            &["top", "missing.pb.gz"][..],
+            "cannot read missing.pb.gz: No such file",
+        ),
+        (&["top", "noise.bin"], "noise.bin: "),
+        (&["top", "empty.json"], "empty.json: "),
+        (&["info", "."], "cannot read .: "),
+        (
+            &["top", "https://localhost/heap"],
+            "curl -fsS 'https://localhost/heap' | heapsite",
+        ),
+        (
+            &["top", "http://localhost:x/heap"],
+            "http://HOST:PORT/PATH is accepted",
+        ),
+        (
+            &["diff", "-", "-"],
+            "only one profile can be read from stdin",
+        ),
+        (
+            &["merge", "base.json", "go.pb.gz", "missing", "-o", "m.json"],
+            "cannot read missing",
+        ),
+    ] {
+        let error = scene.run(args).refused();
+        assert!(error.contains(expected), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn questions_a_profile_cannot_answer() {
+    let scene = Scene::new();
+    for (args, expected) in [
+        (
+            &["top", "go.pb.gz", "--sort", "cpu"][..],
+            "go.pb.gz: no sample type `cpu` in this profile; it has: alloc_objects, alloc_space, inuse_objects, inuse_space",
+        ),
+        (
+            &["top", "go.pb.gz", "--sort", "lifetime"],
+            "go.pb.gz: the profile has no lifetimes",
+        ),
+        (
+            &["top", "go.pb.gz", "--by", "thread"],
+            "does not say which threads its inuse_space comes from",
+        ),
+        (
+            &["top", "new.json", "--by", "thread", "-s", "alloc_space"],
+            "which threads its alloc_space comes from",
+        ),
+        (
+            &["diff", "base.json", "new.json", "-s", "lifetime"],
+            "lifetimes cannot be subtracted",
+        ),
+        (
+            &["diff", "base.json", "new.json", "-s", "cpu"],
+            "new profile: no sample type `cpu`",
+        ),
+        (
+            &["symbolize", "addresses.json", "-o", "s.json"],
+            "addresses.json: ",
+        ),
+    ] {
+        let error = scene.run(args).refused();
+        assert!(error.contains(expected), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn outputs_that_cannot_be_written() {
+    let scene = Scene::new();
+    for (args, expected) in [
+        (
+            &["convert", "new.json", "-o", "new.txt"][..],
+            "does not tell the format: .pb.gz, .pb, .pprof, .json and .folded do",
+        ),
+        (
+            &["convert", "new.json", "-o", "nowhere/new.json"],
+            "cannot write nowhere/new.json: No such file",
+        ),
+        (
+            &[
+                "convert",
+                "new.json",
+                "-o",
+                "x.json",
+                "--sample-type",
+                "space",
+            ],
+            "--sample-type chooses the one that folded",
+        ),
+        (
+            &[
+                "convert",
+                "new.json",
+                "-o",
+                "x.folded",
+                "--sample-type",
+                "cpu",
+            ],
+            "cpu",
+        ),
+    ] {
+        let error = scene.run(args).refused();
+        assert!(error.contains(expected), "{args:?}: {error}");
+    }
+    let left: Vec<_> = std::fs::read_dir(scene.dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert!(
+        left.iter()
+            .all(|name| !name.to_string_lossy().contains("tmp")),
+        "{left:?}"
+    );
+    assert!(
+        !left
+            .iter()
+            .any(|name| name.to_string_lossy().starts_with("x.")),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn wrong_usage_is_explained_on_stderr() {
+    let scene = Scene::new();
+    for args in [
+        &["tap"][..],
+        &[],
+        &["top"],
+        &["top", "new.json", "--by", "colour"],
+        &["dump", "0"],
+        &["dump", "-1"],
+    ] {
+        let Done {
+            code,
+            stdout,
+            stderr,
+        } = scene.run(args);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{args:?}");
+        assert!(
+            stderr.contains("Usage: heapsite") || stderr.contains("try '--help'"),
+            "{args:?}: {stderr}"
+        );
+        assert!(
+            !stderr.contains('\u{1b}'),
+            "no colours without a terminal: {stderr:?}"
+        );
+    }
+    assert!(scene.run(&["--version"]).ok().starts_with("heapsite "));
+}
+
+#[test]
+fn only_growth_beyond_chance_fails_and_only_when_asked() {
+    let scene = Scene::new();
+    let code = |args: &[&str]| scene.run(args).code;
+    assert_eq!(code(&["diff", "base.json", "new.json"]), Some(0));
+    assert_eq!(
+        code(&["diff", "base.json", "new.json", "--fail-on-growth"]),
+        Some(1)
+    );
+    assert_eq!(
+        code(&[
+            "diff",
+            "exact-base.json",
+            "exact-new.json",
+            "--fail-on-growth",
+            "--json"
+        ]),
+        Some(1)
+    );
+    assert_eq!(
+        code(&["diff", "new.json", "base.json", "--fail-on-growth"]),
+        Some(0)
+    );
+    assert_eq!(
+        code(&["diff", "new.json", "new.json", "--fail-on-growth"]),
+        Some(0)
+    );
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let scene = Scene::new();
+    let mut command = scene.command(&["top", "-"]);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The reader leaves first; only then does the command get its input and start to write.
+    drop(child.stdout.take());
+    let bytes = std::fs::read(scene.dir.path().join("new.json")).unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), &bytes).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]));
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    let scene = Scene::new();
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let output = scene
+        .command(&["top", "new.json"])
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        error.contains("cannot write the output: No space left"),
+        "{error}"
+    );
+}

@@ -1,0 +1,309 @@
+//! Small profiles made by hand, so that every number in a golden file can be checked with a pencil.
+
+use heapsite::format::{json, pprof};
+use heapsite::profile::{
+    Cohort, Function, FunctionId, HeapFacts, LifetimeBucket, Line, Location, LocationId, Loss,
+    Mapping, MappingId, Profile, Sample, SiteDetail, Tally, ValueType,
+};
+use std::path::Path;
+
+const SECOND: u64 = 1_000_000_000;
+/// 2026-11-23 23:43:49 UTC.
+const START: i64 = 1_795_477_429 * SECOND as i64;
+
+/// Function, file and line.
+type Frame = (&'static str, &'static str, i64);
+
+/// Writes every fixture into `dir`.
+pub(crate) fn write_all(dir: &Path) {
+    let save = |name: &str, profile: &Profile| {
+        let mut bytes = Vec::new();
+        match name.ends_with(".json") {
+            true => json::write(profile, &mut bytes).unwrap(),
+            false => pprof::write(profile, &mut bytes).unwrap(),
+        }
+        std::fs::write(dir.join(name), bytes).unwrap();
+    };
+    let (base, new) = (shop(60, [40, 0], [500, 0]), shop(260, [40, 600], [440, 80]));
+    save("base.json", &base);
+    save("new.json", &new);
+    save("new.pb.gz", &new);
+    save("exact-base.json", &exact(shop(60, [40, 0], [500, 0])));
+    save("exact-new.json", &exact(shop(260, [40, 600], [440, 80])));
+    save("go.pb.gz", &go());
+    save("addresses.json", &addresses());
+    std::fs::write(dir.join("noise.bin"), [0x7f, b'E', b'L', b'F', 0, 1, 2, 3]).unwrap();
+    std::fs::write(dir.join("empty.json"), []).unwrap();
+}
+
+/// A service after `uptime` seconds: sampled orders of 4 KiB that are never freed, sampled sessions of 1 KiB in a
+/// cache, and buffers that live for milliseconds. One in 64 KiB is sampled. Of the first two, how many live ones
+/// were born in the first minute, and how many after it.
+fn shop(uptime: u64, orders: [u64; 2], sessions: [u64; 2]) -> Profile {
+    let mut profile = Profile::default();
+    profile.time_nanos = START + (uptime * SECOND) as i64;
+    profile.sample_types = types();
+    profile.period_type = Some(value_type("space", "bytes"));
+    profile.period = 64 << 10;
+    let mut main = Mapping::default();
+    (main.start, main.limit, main.file) = (0x1000, 0x9000, "/srv/bin/shop".into());
+    main.build_id = "c0ffee00c0ffee00".into();
+    profile.mappings = vec![main];
+    let stacks: [&[Frame]; 3] = [
+        &[
+            (
+                "alloc::raw_vec::RawVec<T,A>::grow_one",
+                "/rustc/9b00/library/alloc/src/raw_vec.rs",
+                340,
+            ),
+            (
+                "shop::orders::History<shop::orders::Order>::remember",
+                "/home/dev/shop/src/orders/history.rs",
+                88,
+            ),
+            (
+                "shop::orders::place::{{closure}}",
+                "/home/dev/shop/src/orders/mod.rs",
+                31,
+            ),
+            ("shop::main", "/home/dev/shop/src/main.rs", 12),
+        ],
+        &[
+            (
+                "hashbrown::raw::RawTable<T,A>::reserve_rehash",
+                "/h/.cargo/registry/src/i-1/hashbrown-0.17.0/src/raw.rs",
+                9,
+            ),
+            (
+                "shop::session::Store::insert",
+                "/home/dev/shop/src/session.rs",
+                54,
+            ),
+            ("shop::main", "/home/dev/shop/src/main.rs", 14),
+        ],
+        &[
+            (
+                "alloc::alloc::alloc",
+                "/rustc/9b00/library/alloc/src/alloc.rs",
+                95,
+            ),
+            ("shop::reply::render", "/home/dev/shop/src/reply.rs", 7),
+            ("shop::main", "/home/dev/shop/src/main.rs", 12),
+        ],
+    ];
+    // Sampled, of them live (old, young), size, lifetime of the others. A session that is gone was freed.
+    let kinds = [
+        (orders[0] + orders[1], orders, 4096, 0),
+        (500 + sessions[1], sessions, 1024, 30_000_000_000),
+        (2_000, [0, 0], 512, 4_000_000),
+    ];
+    let mut facts = facts(uptime);
+    for (stack, (sampled, [old, young], size, lifetime)) in stacks.iter().zip(kinds) {
+        let mut detail = SiteDetail::default();
+        let (live, freed) = (old + young, sampled - old - young);
+        (detail.alloc, detail.live, detail.free) =
+            (tally(sampled, size), tally(live, size), tally(freed, size));
+        if freed > 0 {
+            let bytes_estimate = detail.free.bytes_estimate;
+            let (from_nanos, to_nanos) = (lifetime, 2 * lifetime);
+            detail.lifetimes = vec![LifetimeBucket {
+                from_nanos,
+                to_nanos,
+                objects: freed,
+                bytes_estimate,
+            }];
+        }
+        for (thread, from, to, count) in [(0, 1, 50, old), (1, 61, uptime, young)] {
+            let (from_nanos, to_nanos) = (from * SECOND, to * SECOND);
+            let live = tally(count, size);
+            if count > 0 {
+                detail.cohorts.push(Cohort {
+                    from_nanos,
+                    to_nanos,
+                    thread,
+                    live,
+                });
+            }
+        }
+        facts.alloc = facts.alloc.plus(detail.alloc);
+        facts.free = facts.free.plus(detail.free);
+        facts.live = facts.live.plus(detail.live);
+        add(&mut profile, stack, detail);
+    }
+    profile.heap = Some(Box::new(facts));
+    profile
+}
+
+/// Each of `count` sampled allocations stands for 1/p, p = 1 − exp(−size/64 KiB).
+fn tally(count: u64, size: u64) -> Tally {
+    let chosen = -(-(size as f64) / 65_536.0).exp_m1();
+    let (count_f, size_f) = (count as f64, size as f64);
+    let objects_variance = count_f * (1.0 - chosen) / (chosen * chosen);
+    Tally {
+        objects: count,
+        bytes: count * size,
+        objects_estimate: count_f / chosen,
+        bytes_estimate: count_f * size_f / chosen,
+        objects_variance,
+        bytes_variance: objects_variance * size_f * size_f,
+    }
+}
+
+fn facts(uptime: u64) -> HeapFacts {
+    let mut facts = HeapFacts::default();
+    (facts.interval, facts.uptime_nanos) = (64 << 10, uptime * SECOND);
+    facts.threads = vec!["main".into(), "worker".into()];
+    facts.process.pid = 4711;
+    facts.process.start_time_nanos = START;
+    facts.process.command = "/srv/bin/shop --port 80".into();
+    facts.process.executable = "/srv/bin/shop".into();
+    (facts.process.rss_bytes, facts.process.peak_rss_bytes) = (100 << 20, 120 << 20);
+    (facts.requested_bytes, facts.requested_slack_bytes) = (300 << 20, 16 << 10);
+    (facts.peak_bytes, facts.peak_nanos) = (80e6, 59 * SECOND);
+    let own = &mut facts.footprint;
+    (own.mapped_bytes, own.resident_bytes, own.limit_bytes) = (512 << 10, 256 << 10, 64 << 20);
+    (own.sites, own.live_samples) = (3, 540);
+    let mut loss = Loss::default();
+    (loss.reason, loss.count) = ("live-map-full".into(), 2);
+    (loss.meaning, loss.bytes_estimate) = (
+        "these allocations are counted as if they were never freed".into(),
+        131_072.0,
+    );
+    facts.losses = vec![loss];
+    facts
+}
+
+/// The same with every value exact: what was counted is all there is.
+fn exact(mut profile: Profile) -> Profile {
+    let certain = |tally: &mut Tally| {
+        (tally.objects_estimate, tally.bytes_estimate) = (tally.objects as f64, tally.bytes as f64);
+        (tally.objects_variance, tally.bytes_variance) = (0.0, 0.0);
+    };
+    for sample in &mut profile.samples {
+        let Some(detail) = sample.detail.as_deref_mut() else {
+            continue;
+        };
+        for tally in [&mut detail.alloc, &mut detail.free, &mut detail.live] {
+            certain(tally);
+        }
+        detail
+            .cohorts
+            .iter_mut()
+            .for_each(|cohort| certain(&mut cohort.live));
+        sample.values = values(detail);
+    }
+    profile.period = 1;
+    if let Some(heap) = &mut profile.heap {
+        (heap.interval, heap.exact) = (1, true);
+        heap.losses.clear();
+        for tally in [&mut heap.alloc, &mut heap.free, &mut heap.live] {
+            certain(tally);
+        }
+    }
+    profile
+}
+
+/// As the Go runtime writes it: no details, 1 in 512 KiB, names with slashes and dots.
+fn go() -> Profile {
+    let mut profile = Profile::default();
+    profile.time_nanos = START;
+    profile.sample_types = types();
+    profile.default_sample_type = "inuse_space".into();
+    (profile.period_type, profile.period) = (Some(value_type("space", "bytes")), 512 << 10);
+    let stacks: [(&[Frame], [i64; 4]); 2] = [
+        (
+            &[
+                (
+                    "example.org/shop/cache.(*Cache).Put",
+                    "/src/shop/cache/cache.go",
+                    42,
+                ),
+                (
+                    "example.org/shop/api.(*Server).handle",
+                    "/src/shop/api/server.go",
+                    120,
+                ),
+                (
+                    "net/http.(*conn).serve",
+                    "/usr/local/go/src/net/http/server.go",
+                    2009,
+                ),
+            ],
+            [900, 3_686_400, 800, 3_276_800],
+        ),
+        (
+            &[("main.main", "/src/shop/main.go", 10)],
+            [1, 1 << 20, 1, 1 << 20],
+        ),
+    ];
+    for (stack, values) in stacks {
+        add(&mut profile, stack, SiteDetail::default());
+        let sample = profile.samples.last_mut().unwrap();
+        (sample.values, sample.detail) = (values.into(), None);
+    }
+    profile
+}
+
+/// A dump with `symbolize=false`.
+fn addresses() -> Profile {
+    let mut profile = shop(60, [40, 0], [500, 0]);
+    profile.functions.clear();
+    for location in &mut profile.locations {
+        location.lines.clear();
+    }
+    profile
+}
+
+/// Adds a stack, leaf first; each frame is a location of its own.
+fn add(profile: &mut Profile, stack: &[Frame], detail: SiteDetail) {
+    let mut sample = Sample::default();
+    for &(name, file, line) in stack {
+        let id = profile.locations.len() as u32;
+        let mut function = Function::default();
+        (function.name, function.filename) = (name.into(), file.into());
+        profile.functions.push(function);
+        let mut location = Location::default();
+        location.mapping = (!profile.mappings.is_empty()).then_some(MappingId(0));
+        location.address = 0x1000 + 16 * u64::from(id);
+        location.lines = vec![Line {
+            function: FunctionId(id),
+            line,
+            column: 0,
+        }];
+        profile.locations.push(location);
+        sample.locations.push(LocationId(id));
+    }
+    sample.values = values(&detail);
+    sample.detail = Some(Box::new(detail));
+    profile.samples.push(sample);
+}
+
+fn values(detail: &SiteDetail) -> Vec<i64> {
+    let (alloc, live) = (&detail.alloc, &detail.live);
+    [
+        alloc.objects_estimate,
+        alloc.bytes_estimate,
+        live.objects_estimate,
+        live.bytes_estimate,
+    ]
+    .map(|value| value.round() as i64)
+    .into()
+}
+
+fn types() -> Vec<ValueType> {
+    [
+        ("alloc_objects", "count"),
+        ("alloc_space", "bytes"),
+        ("inuse_objects", "count"),
+        ("inuse_space", "bytes"),
+    ]
+    .map(|(kind, unit)| value_type(kind, unit))
+    .into()
+}
+
+fn value_type(kind: &str, unit: &str) -> ValueType {
+    ValueType {
+        kind: kind.into(),
+        unit: unit.into(),
+    }
+}

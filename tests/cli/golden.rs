@@ -1,0 +1,61 @@
+//! Reports, letter by letter.
+
+use super::Scene;
+use std::path::Path;
+
+fn check(name: &str, args: &str) {
+    let scene = Scene::new();
+    let args: Vec<&str> = args.split_whitespace().collect();
+    let found = format!("$ heapsite {}\n{}", args.join(" "), scene.run(&args).ok());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(format!("{name}.txt"));
+    if std::env::var_os("HEAPSITE_BLESS").is_some_and(|value| value == "1") {
+        std::fs::write(path, found).unwrap();
+        return;
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(
+        found,
+        expected,
+        "{} differs; see tests/cli/main.rs",
+        path.display()
+    );
+}
+
+macro_rules! golden {
+    ($($name:ident: $args:literal;)*) => {
+        $(#[test] fn $name() { check(stringify!($name), $args); })*
+    };
+}
+
+golden! {
+    top_80: "top new.json --width 80";
+    top_200: "top new.json --width 200";
+    top_without_a_terminal: "top new.json";
+    top_pprof: "top new.pb.gz --width 120";
+    top_exact: "top exact-new.json --width 100";
+    top_go: "top go.pb.gz --width 100";
+    top_addresses: "top addresses.json --width 80";
+    top_leaf: "top new.json --leaf --width 120";
+    top_cum_by_function: "top new.json --cum --by function -s alloc_objects --width 100";
+    top_by_crate: "top new.json --by crate --leaf --width 80";
+    top_by_thread: "top new.json --by thread --width 80";
+    top_by_site: "top new.json --by site -n 1 --width 100";
+    top_lifetime: "top new.json --sort lifetime --width 100";
+    diff_80: "diff base.json new.json --width 80";
+    diff_200: "diff base.json new.json --width 200";
+    diff_exact: "diff exact-base.json exact-new.json --width 120";
+    diff_other_quality: "diff go.pb.gz new.json --width 120 -n 2";
+    diff_cum_by_function: "diff base.json new.json --cum --by function -s alloc_space --width 120";
+    diff_by_thread: "diff base.json new.json --by thread --width 100";
+    diff_of_the_same: "diff new.json new.json --width 100";
+    info: "info new.json";
+    info_exact: "info exact-new.json";
+    info_go: "info go.pb.gz";
+    help: "--help";
+    help_top: "top --help";
+    help_diff: "diff --help";
+    help_dump: "dump --help";
+    folded: "convert new.json -o - --to folded --sample-type alloc_objects";
+}

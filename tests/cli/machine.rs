@@ -1,0 +1,250 @@
+//! What scripts rely on: JSON keys, files written, stdin and http.
+
+use super::Scene;
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+fn json(scene: &Scene, args: &[&str]) -> Value {
+    serde_json::from_str(&scene.run(args).ok()).expect("--json writes one JSON document")
+}
+
+/// Every key of `pointers` is there; `null` is a value, too.
+fn has(document: &Value, pointers: &[&str]) {
+    for pointer in pointers {
+        assert!(
+            document.pointer(pointer).is_some(),
+            "{pointer} is missing in {document:#}"
+        );
+    }
+}
+
+#[test]
+fn top_has_the_promised_keys() {
+    let scene = Scene::new();
+    let top = json(&scene, &["top", "new.json", "--json", "-n", "1"]);
+    has(
+        &top,
+        &[
+            "/profile/name",
+            "/profile/time_nanos",
+            "/profile/pid",
+            "/profile/command",
+            "/profile/losses/0/reason",
+            "/sample_type/kind",
+            "/sample_type/unit",
+            "/quality/exact",
+            "/quality/errors",
+            "/quality/interval_bytes",
+            "/total/value",
+            "/total/standard_error",
+            "/total/sampled",
+            "/rows/0/function",
+            "/rows/0/file",
+            "/rows/0/line",
+            "/rows/0/name",
+            "/rows/0/flat/value",
+            "/rows/0/cum/standard_error",
+            "/rows/0/mean_lifetime_nanos",
+            "/rows/0/freed_bytes",
+        ],
+    );
+    assert_eq!(
+        (&top["heapsite"], &top["version"], &top["by"]),
+        (&"top".into(), &1.into(), &"line".into())
+    );
+    assert_eq!(top["rows"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        top["rows"][0]["file"],
+        "/home/dev/shop/src/orders/history.rs"
+    );
+    // 640 sampled orders of 4 KiB, p = 1 − exp(−1/16) = 0.0605869: 640 · 4096 / p.
+    let value = top["rows"][0]["flat"]["value"].as_i64().unwrap();
+    assert!((value - 43_267_185).abs() < 1000, "{value}");
+    let site = json(&scene, &["top", "new.json", "--json", "--by", "site"]);
+    has(&site, &["/rows/0/stack/3/function"]);
+}
+
+#[test]
+fn diff_has_the_promised_keys() {
+    let scene = Scene::new();
+    let diff = json(&scene, &["diff", "base.json", "new.json", "--json"]);
+    has(
+        &diff,
+        &[
+            "/base/name",
+            "/new/losses",
+            "/span_nanos",
+            "/quality/base/errors",
+            "/quality/new/errors",
+            "/total/growth",
+            "/total/standard_error",
+            "/total/p",
+            "/total/verdict",
+            "/rows/0/base/value",
+            "/rows/0/new/standard_error",
+            "/rows/0/growth",
+            "/rows/0/standard_error",
+            "/rows/0/p",
+            "/rows/0/function",
+            "/rows/0/file",
+            "/rows/0/line",
+            "/rows_in_all",
+        ],
+    );
+    assert_eq!(
+        (&diff["same_process"], &diff["rows"][0]["verdict"]),
+        (&true.into(), &"significant".into())
+    );
+    assert_eq!(diff["span_nanos"], 200_000_000_000u64);
+    let cache = &diff["rows"][1];
+    assert_eq!(
+        (&cache["line"], &cache["verdict"]),
+        (&54.into(), &"within noise".into()),
+        "{cache:#}"
+    );
+    let exact = json(
+        &scene,
+        &["diff", "exact-base.json", "exact-new.json", "--json"],
+    );
+    assert_eq!(exact["rows"][0]["growth"], 600 * 4096);
+    assert_eq!(exact["rows"][0]["standard_error"], 0.0);
+}
+
+#[test]
+fn info_has_the_promised_keys() {
+    let scene = Scene::new();
+    let info = json(&scene, &["info", "new.json", "--json"]);
+    has(
+        &info,
+        &[
+            "/profile/name",
+            "/values/3/sample_type/kind",
+            "/values/3/total/standard_error",
+            "/default_sample_type",
+            "/period_type/kind",
+            "/period",
+            "/samples",
+            "/locations",
+            "/mappings/0/build_id",
+            "/comments",
+            "/recorder/exact",
+            "/recorder/live/bytes_standard_error",
+            "/recorder/footprint/resident_bytes",
+            "/recorder/process/rss_bytes",
+        ],
+    );
+    assert_eq!(
+        json(&scene, &["info", "go.pb.gz", "--json"])["recorder"],
+        Value::Null
+    );
+}
+
+#[test]
+fn json_survives_every_format_that_holds_it() {
+    let scene = Scene::new();
+    scene.run(&["convert", "new.json", "-o", "again.json"]).ok();
+    let read = |name: &str| std::fs::read(scene.dir.path().join(name)).unwrap();
+    assert!(
+        read("again.json") == read("new.json"),
+        "JSON to JSON loses nothing"
+    );
+    let done = scene.run(&["convert", "new.json", "-o", "lossy.pprof"]);
+    assert!(
+        done.stderr
+            .contains("variances, lifetimes and birth times are left out"),
+        "{}",
+        done.stderr
+    );
+    done.ok();
+    assert_eq!(
+        scene.run(&["convert", "go.pb.gz", "-o", "go.json"]).stderr,
+        "",
+        "nothing is lost"
+    );
+    let value = |name| json(&scene, &["top", name, "--json"])["total"]["value"].clone();
+    assert_eq!(value("lossy.pprof"), value("new.json"));
+    // Over a file that exists, and to stdout byte by byte.
+    scene
+        .run(&["convert", "base.json", "-o", "again.json"])
+        .ok();
+    assert!(read("again.json") == read("base.json"));
+    let output = scene
+        .command(&["convert", "new.json", "-o", "-", "--to", "pprof"])
+        .output()
+        .unwrap();
+    assert!(output.stdout == read("lossy.pprof"));
+}
+
+#[test]
+fn merged_profiles_add_up() {
+    let scene = Scene::new();
+    scene
+        .run(&["merge", "new.json", "new.json", "-o", "twice.json"])
+        .ok();
+    let value = |name| {
+        json(&scene, &["top", name, "--json"])["total"]["value"]
+            .as_i64()
+            .unwrap()
+    };
+    assert_eq!(value("twice.json"), 2 * value("new.json"));
+}
+
+#[test]
+fn names_come_from_the_binary() {
+    // The addresses of the fixture lie in a binary that is not there, so its report must say so.
+    let scene = Scene::new();
+    let error = scene
+        .run(&[
+            "symbolize",
+            "addresses.json",
+            "-o",
+            "s.json",
+            "--binary",
+            "noise.bin",
+        ])
+        .refused();
+    assert!(error.contains("noise.bin"), "{error}");
+    assert!(!scene.dir.path().join("s.json").exists());
+    let note = scene.run(&["top", "addresses.json"]).stderr;
+    assert!(note.contains("`heapsite symbolize`"), "{note}");
+}
+
+#[test]
+fn profiles_that_cannot_match_are_pointed_out() {
+    let scene = Scene::new();
+    let note = scene.run(&["diff", "addresses.json", "new.json"]).stderr;
+    assert!(
+        note.contains("one profile has names and the other has none"),
+        "{note}"
+    );
+    let note = scene.run(&["diff", "new.json", "base.json"]).stderr;
+    assert!(note.contains("the wrong way round?"), "{note}");
+    assert_eq!(scene.run(&["diff", "base.json", "new.json"]).stderr, "");
+}
+
+#[test]
+fn stdin_and_http_are_inputs() {
+    let scene = Scene::new();
+    let file = scene.run(&["top", "new.json"]).ok();
+    let piped = scene.pipe(&["top", "-"], "new.json").ok();
+    assert_eq!(piped.replace("stdin:", "new.json:"), file);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/debug/pprof/heap", listener.local_addr().unwrap());
+    let body = std::fs::read(scene.dir.path().join("new.json")).unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 1024];
+        let _ = stream.read(&mut request).unwrap();
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        )
+        .unwrap();
+        stream.write_all(&body).unwrap();
+    });
+    let fetched = scene.run(&["top", &url]).ok();
+    server.join().unwrap();
+    assert_eq!(fetched.replace(&url, "new.json"), file);
+}
