@@ -1,0 +1,49 @@
+#![doc = include_str!("../README.md")]
+#![doc = ""]
+#![doc = "The [`guide`] has the long texts: architecture and laws, the maths of sampling, formats, triggers, the command."]
+#![warn(missing_debug_implementations)] // users put our types into theirs
+
+pub mod config;
+pub mod error;
+pub mod format;
+pub mod guide;
+pub mod profile;
+pub mod snapshot;
+pub mod symbolize;
+pub mod trigger;
+pub mod view;
+
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
+
+mod alloc;
+mod stats;
+
+// Below the wall: no heap, no lock, no waiting, no panic, no symbols. The types that would break this are
+// listed in .clippy.toml and may not be named there.
+#[cfg_attr(not(test), deny(clippy::disallowed_types))]
+mod mem;
+#[cfg_attr(not(test), deny(clippy::disallowed_types))]
+mod record;
+#[cfg_attr(not(test), deny(clippy::disallowed_types))]
+mod sync;
+mod sys;
+#[cfg_attr(not(test), deny(clippy::disallowed_types))]
+mod unwind;
+
+pub use alloc::Heapsite;
+pub use config::{Config, Signal};
+pub use error::{Error, Result};
+pub use profile::Profile;
+pub use record::{pause, resume, sample_interval, set_sample_interval};
+pub use snapshot::{Snapshot, snapshot};
+pub use trigger::{Handle, dump, init};
+
+/// Doors into the recorder for heapsite's own tests and benches; not covered by semver.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::record::internals::*;
+    pub use crate::unwind::internals as unwind;
+}
