@@ -26,17 +26,23 @@ static ORACLE: dhat::Alloc = dhat::Alloc;
 /// may be freed by another than gave it out.
 struct Switch;
 
+/// Never inlined, so that a request made by the same code has the same return address whoever watches.
+#[inline(never)]
+fn ask_whoever_watches(layout: Layout) -> *mut u8 {
+    // SAFETY: only called by `Switch::alloc`, whose caller promises a layout of some size.
+    unsafe {
+        match WATCHING.load(Ordering::Relaxed) {
+            HEAPSITE => EXACT.alloc(layout),
+            DHAT => ORACLE.alloc(layout),
+            _ => System.alloc(layout),
+        }
+    }
+}
+
 // SAFETY: every request goes to one allocator over `System`, unchanged.
 unsafe impl GlobalAlloc for Switch {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promises, passed on unchanged.
-        unsafe {
-            match WATCHING.load(Ordering::Relaxed) {
-                HEAPSITE => EXACT.alloc(layout),
-                DHAT => ORACLE.alloc(layout),
-                _ => System.alloc(layout),
-            }
-        }
+        ask_whoever_watches(layout)
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -49,6 +55,19 @@ unsafe impl GlobalAlloc for Switch {
             }
         }
     }
+}
+
+/// Whether a function lies between the program and the allocators: whatever is left of the way there, where the
+/// optimiser inlines some of it and makes tail calls of the rest.
+fn is_way_to_the_allocator(function: &str) -> bool {
+    [
+        "__rust_alloc",
+        "__rust_realloc",
+        "ask_whoever_watches",
+        "exact::Switch",
+    ]
+    .iter()
+    .any(|part| function.contains(part))
 }
 
 #[global_allocator]
@@ -170,10 +189,23 @@ fn by_heapsite() -> Sites {
     let mut sites = Sites::new();
     for sample in &profile.samples {
         // Return addresses: one past what a profile keeps.
-        let mut stack: Vec<u64> = sample
+        let locations: Vec<_> = sample
             .locations
             .iter()
-            .map(|id| profile.locations[id.0 as usize].address + 1)
+            .map(|id| &profile.locations[id.0 as usize])
+            .collect();
+        let between = |location: &&heapsite::profile::Location| {
+            location.lines.last().is_some_and(|line| {
+                is_way_to_the_allocator(&profile.functions[line.function.0 as usize].name)
+            })
+        };
+        let first = locations
+            .iter()
+            .rposition(between)
+            .map_or(0, |last| last + 1);
+        let mut stack: Vec<u64> = locations[first..]
+            .iter()
+            .map(|location| location.address + 1)
             .collect();
         // As below, where inlined frames repeat an address and cannot be told from a recursion.
         stack.dedup();
@@ -210,10 +242,10 @@ fn by_dhat(text: &str) -> Sites {
             .iter()
             .map(|index| frames[index.as_u64().expect("an index") as usize])
             .collect();
-        // Rootward of the last allocator frame, as heapsite prunes.
+        // Rootward of the last allocator frame, dhat's own included.
         let first = stack
             .iter()
-            .rposition(|frame| frame.contains("__rust_alloc") || frame.contains("__rust_realloc"))
+            .rposition(|frame| is_way_to_the_allocator(frame) || frame.contains("(dhat-"))
             .map_or(0, |last| last + 1);
         let mut addresses: Vec<u64> = stack[first..].iter().map(|frame| address(frame)).collect();
         // Inlined frames repeat their address.
