@@ -51,34 +51,38 @@ pub(crate) fn choose(size: usize, initial_interval: u64) -> Option<Chosen> {
 
 /// Whether a mark falls into the last `size` of the `requested` bytes; sets the next countdown.
 fn decide(local: &Local, size: usize, requested: i64, interval: u64) -> Option<Chosen> {
-    if interval == OFF {
-        local.drawn_for.set(OFF + 1);
-        local.grant(QUANTUM);
-        return None;
-    }
-    if interval == EXACT {
-        local.drawn_for.set(EXACT + 1);
-        // Nothing granted: every request looks up.
-        local.grant(0);
-        return Some(Chosen(EXACT));
-    }
-    let gap = if local.drawn_for.get() == interval + 1 {
-        local.gap.get() - requested
-    } else {
-        // A new interval, or the thread's first request. What was requested before was decided under
-        // the old gap (a countdown never outlasts its gap); this request is the first of the new one.
-        local.drawn_for.set(interval + 1);
-        local.draw(interval) - size as i64
+    let chosen = match local.drawn_for.get().checked_sub(1) {
+        // The mark ahead was drawn before this request was made, so it decides on it, and under the interval it
+        // was drawn for, even if another is in force by now: deciding afresh would forget the marks of requests
+        // that were looked up because of them.
+        Some(drawn) if drawn > EXACT => {
+            let gap = local.gap.get() - requested;
+            if gap >= 0 && drawn == interval {
+                local.gap.set(gap);
+                local.grant(gap.min(QUANTUM));
+                return None;
+            }
+            (gap < 0).then_some(Chosen(drawn))
+        }
+        // No mark is ahead: this request is the first of its interval.
+        _ => match interval {
+            OFF => None,
+            EXACT => Some(Chosen(EXACT)),
+            _ => (local.draw(interval) < size as i64).then_some(Chosen(interval)),
+        },
     };
-    if gap >= 0 {
-        local.gap.set(gap);
-        local.grant(gap.min(QUANTUM));
-        return None;
+    local.drawn_for.set(interval + 1);
+    match interval {
+        OFF => local.grant(QUANTUM),
+        // Nothing granted: every request looks up.
+        EXACT => local.grant(0),
+        _ => {
+            let gap = local.draw(interval);
+            local.gap.set(gap);
+            local.grant(gap.min(QUANTUM));
+        }
     }
-    let gap = local.draw(interval);
-    local.gap.set(gap);
-    local.grant(gap.min(QUANTUM));
-    Some(Chosen(interval))
+    chosen
 }
 
 /// A request of `size` bytes that was looked up has been refused: it does not count as
