@@ -18,16 +18,20 @@ static REGION: [(AtomicUsize, AtomicUsize); REGIONS] =
 
 /// Maps zeroed memory within the bound; `None`: the bound or the system says no.
 pub(super) fn map(bytes: usize) -> Option<NonNull<u8>> {
-    // Relaxed throughout: the sum is all that counts. Added first and taken back on failure, so that two
-    // threads cannot both pass a bound that only has room for one.
-    let before = MAPPED.fetch_add(bytes as u64, Ordering::Relaxed);
-    if before + bytes as u64 <= LIMIT.load(Ordering::Relaxed)
-        && let Some(start) = sys::map_zeroed(bytes)
-    {
-        return Some(start);
+    let bytes_taken = bytes as u64;
+    // Relaxed throughout: the sum is all that counts. Taken only if it fits, so that a request that is refused
+    // never stands in the way of a smaller one.
+    MAPPED
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |mapped| {
+            let sum = mapped.checked_add(bytes_taken)?;
+            (sum <= LIMIT.load(Ordering::Relaxed)).then_some(sum)
+        })
+        .ok()?;
+    let start = sys::map_zeroed(bytes);
+    if start.is_none() {
+        MAPPED.fetch_sub(bytes_taken, Ordering::Relaxed);
     }
-    MAPPED.fetch_sub(bytes as u64, Ordering::Relaxed);
-    None
+    start
 }
 
 /// Gives back a mapping that lost the race to be published.

@@ -53,7 +53,10 @@ impl<T: Zeroable> Published<T> {
     fn publish(&self) -> Option<&'static [T]> {
         const { assert!(align_of::<T>() <= 4096 && size_of::<T>() > 0) };
         let bytes = self.len.checked_mul(size_of::<T>())?;
-        let memory = super::budget::map(bytes)?;
+        let Some(memory) = super::budget::map(bytes) else {
+            // There may have been room for one, and another thread was first.
+            return self.get();
+        };
         // Release: who sees the pointer sees the mapping's zeros. The loser takes the winner's slice; its
         // failure ordering may be Relaxed because `get` loads again with Acquire.
         match self.start.compare_exchange(

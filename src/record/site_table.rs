@@ -182,14 +182,14 @@ impl SiteTable {
 
     #[cold]
     fn make(&self, frames: impl ExactSizeIterator<Item = u64>, cut: u8) -> Option<u32> {
-        let frame_count = frames.len();
-        let first_frame = self.frames.append(frames)?;
         // Relaxed: a number is only handed out here, and published by the index.
         let mut number = self.count.load(Ordering::Relaxed);
+        // Room for the site before room for its frames: a refused site must not leave frames behind each time.
+        self.room(number)?;
+        let frame_count = frames.len();
+        let first_frame = self.frames.append(frames)?;
         loop {
-            let site = self
-                .place(number)
-                .and_then(|(chunk, offset)| self.sites.get(chunk)?.get_or_publish()?.get(offset))?;
+            let site = self.room(number)?;
             match self.count.compare_exchange_weak(
                 number,
                 number + 1,
@@ -203,6 +203,12 @@ impl SiteTable {
                 Err(current) => number = current,
             }
         }
+    }
+
+    /// The memory of a site number, taken now if it has not been.
+    fn room(&self, number: u32) -> Option<&'static Site> {
+        let (chunk, offset) = self.place(number)?;
+        self.sites.get(chunk)?.get_or_publish()?.get(offset)
     }
 
     #[cold]
