@@ -123,6 +123,36 @@ global_asm!(
     ".cfi_def_cfa rsp, 8",
     "ret",
     ".cfi_endproc",
+    // The same with a plain rule, as psm (stacker, recursive) does: rbp is the only way back.
+    ".hidden t_switch_rbp",
+    ".globl t_switch_rbp",
+    ".type t_switch_rbp, @function",
+    "t_switch_rbp: .cfi_startproc",
+    "push rbp",
+    ".cfi_def_cfa_offset 16",
+    ".cfi_offset rbp, -16",
+    "mov rbp, rsp",
+    ".cfi_def_cfa_register rbp",
+    "mov rsp, rsi",
+    "call rdi",
+    "mov rsp, rbp",
+    "pop rbp",
+    ".cfi_def_cfa rsp, 8",
+    "ret",
+    ".cfi_endproc",
+    // A realigned frame that has lost its rbp: what the rule refers to wraps around the end of memory.
+    ".hidden t_drap_lost",
+    ".globl t_drap_lost",
+    ".type t_drap_lost, @function",
+    "t_drap_lost: .cfi_startproc",
+    "push rbp",
+    ".cfi_escape 0x10, 0x06, 0x02, 0x76, 0x00",
+    ".cfi_escape 0x0f, 0x03, 0x76, 0x78, 0x06",
+    "xor ebp, ebp",
+    "call rdi",
+    "pop rbp",
+    "ret",
+    ".cfi_endproc",
     // Runs f on the stack whose top is in rsi, which is the end of it as far as the tables say.
     ".hidden t_bottom",
     ".globl t_bottom",
@@ -154,6 +184,8 @@ unsafe extern "C" {
     pub(super) fn t_r12(f: extern "C" fn());
     pub(super) fn t_switch(f: extern "C" fn(), top: usize);
     pub(super) fn t_switch_s(f: extern "C" fn(), top: usize);
+    pub(super) fn t_switch_rbp(f: extern "C" fn(), top: usize);
+    pub(super) fn t_drap_lost(f: extern "C" fn());
     pub(super) fn t_bottom(f: extern "C" fn(), top: usize);
     pub(super) fn t_bare(f: extern "C" fn());
 }

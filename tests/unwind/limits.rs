@@ -58,6 +58,16 @@ fn garbage_rules_do_not_fault() {
 }
 
 #[test]
+fn a_lost_frame_pointer_does_not_fault() {
+    extern "C" fn here() {
+        let (n, cut) = capture();
+        assert_eq!(cut, Some(Cut::BadStack), "{n} frames");
+    }
+    // SAFETY: the function does what its text says, and calls `here` once.
+    unsafe { t_drap_lost(here) };
+}
+
+#[test]
 fn first_frame_is_the_callers() {
     #[inline(never)]
     fn caller() -> [Cell<u64>; 2] {

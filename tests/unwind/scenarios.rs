@@ -100,17 +100,17 @@ fn through_asm(r: &mut Random, depth: u32) -> u64 {
     NEXT.set((r.0 | 1, depth.min(12)));
     // SAFETY: each calls `go_on` and returns with its stack as it was; the mapped stack outlives the call.
     unsafe {
-        match r.below(24) {
+        match r.below(26) {
             0..6 => t_alloca(go_on, 16 + r.below(5000) as usize),
             6..12 => t_drap(go_on),
             12..17 => t_rbx(go_on),
             17..22 => t_r12(go_on),
             n => {
                 let stack = Stack::new(256 << 10);
-                if n == 22 {
-                    t_switch(go_on, stack.top())
-                } else {
-                    t_switch_s(go_on, stack.top())
+                match n {
+                    22 => t_switch(go_on, stack.top()),
+                    23 => t_switch_s(go_on, stack.top()),
+                    _ => t_switch_rbp(go_on, stack.top()),
                 }
             }
         }

@@ -121,8 +121,9 @@ fn cfa(
         Cfa::Plus(reg, n) => {
             let base = old.get(usize::from(reg)).ok_or(Cut::UnknownRule)?;
             let cfa = base.wrapping_add(i64::from(n) as u64);
-            // A plain rule stays on the stack and goes up; an expression may lead to another one (a coroutine's parent).
-            if cfa < old[RSP] {
+            // A plain rule stays on the stack and goes up, but for a frame pointer that leads to another stack; an
+            // expression may do so as well (a coroutine's parent).
+            if cfa < old[RSP] && !(usize::from(reg) == RBP && reader.switch(*base)) {
                 Err(Cut::BadStack)
             } else {
                 Ok(cfa)

@@ -230,10 +230,15 @@ fn fast(frames: &[Cell<u64>], n: &mut usize, frame: &mut Frame, reader: &mut Rea
             None => return Stop::Complex,
         };
         let cfa = base.wrapping_add(u64::from(cfa) << 3);
-        if cfa <= rsp {
-            return Stop::Cut(Cut::BadStack);
+        let mut ra = if cfa > rsp {
+            reader.read(cfa.wrapping_sub(8))
+        } else {
+            None
+        };
+        if ra.is_none() && matches!(rule, Some(Rule::Rbp { .. })) && reader.switch(rbp) {
+            ra = reader.read(cfa.wrapping_sub(8));
         }
-        let Some(ra) = reader.read(cfa.wrapping_sub(8)) else {
+        let Some(ra) = ra else {
             return Stop::Cut(Cut::BadStack);
         };
         if slot != 0 {

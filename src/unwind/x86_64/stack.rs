@@ -54,6 +54,10 @@ impl Default for StackCache {
     }
 }
 
+/// Changes of stack by a plain frame pointer that one capture follows. Coroutines nest a few deep at most; a chain that
+/// goes round in circles must end.
+const SWITCHES: u32 = 8;
+
 /// How far below a capture's start the walk's own frames may reach: four times what it uses.
 const OWN_FRAMES: u64 = 16 << 10;
 
@@ -68,6 +72,7 @@ pub(super) struct Reader<'a> {
     /// The range may turn out to be the thread's own stack.
     own: bool,
     budget: u32,
+    switches: u32,
     /// Where the capture started. What lies right below belongs to the walk itself: changing, and never read.
     start: u64,
     cache: &'a StackCache,
@@ -82,6 +87,7 @@ impl<'a> Reader<'a> {
             limit: 0,
             own: false,
             budget: BUDGET,
+            switches: SWITCHES,
             start: sp,
             cache,
         };
@@ -104,6 +110,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Goes over to another stack that a frame pointer leads to, where nothing but the frame pointer tells that the stack
+    /// was changed (psm, which stacker and `recursive` build on). `false`: not likely, or once too often.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn switch(&mut self, rbp: u64) -> bool {
+        // What a `push rbp` on an aligned stack leaves; most garbage is not.
+        let Some(left) = self.switches.checked_sub(1).filter(|_| rbp % 16 == 0) else {
+            return false;
+        };
+        self.switches = left;
+        self.enter(rbp);
+        true
+    }
+
     #[inline]
     fn is_ours(&self, addr: u64) -> bool {
         self.start.wrapping_sub(addr).wrapping_sub(1) < OWN_FRAMES
@@ -121,7 +141,8 @@ impl<'a> Reader<'a> {
     /// The word at `addr`, which must lie in the current range or directly above it.
     #[inline]
     pub(super) fn read(&mut self, addr: u64) -> Option<u64> {
-        if (addr < self.lo || addr.wrapping_add(8) > self.top) && !self.extend(addr) {
+        // Subtracted, because an address that ends at 2^64 must not pass by wrapping around.
+        if (addr < self.lo || self.top.saturating_sub(addr) < 8) && !self.extend(addr) {
             return None;
         }
         // SAFETY: [lo, top) was confirmed readable by the kernel and addr + 8 <= top. It is this thread's stack, or the
