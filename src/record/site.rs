@@ -30,11 +30,14 @@ struct Counts {
 }
 
 /// What was live when the program's live estimate last reached a new height, copied on the first change
-/// after that: see [`super::peak`].
+/// after that: see [`super::peak`]. The epoch carries [`COPYING`] while the copy is being written.
 struct Peak {
     epoch: AtomicU64,
     counts: Counts,
 }
+
+/// Above every epoch.
+const COPYING: u64 = 1 << 63;
 
 /// [`Counts`] read out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,10 +136,11 @@ impl Site {
         });
         let free = self.free.read();
         let alloc = self.alloc.read();
+        // Acquire: pairs with the Release in `remember_peak`. While the copy is being written nothing has changed
+        // here since the peak yet, or only just.
         let peak = if self.peak.epoch.load(Ordering::Acquire) == epoch {
             self.peak.counts.read()
         } else {
-            // Nothing has changed here since the peak.
             alloc.minus(free)
         };
         SiteRead {
@@ -157,14 +161,16 @@ impl Site {
             || self
                 .peak
                 .epoch
-                // Release: pairs with the Acquire in `read`; the winner alone writes the copy.
-                .compare_exchange(seen, epoch, Ordering::Release, Ordering::Relaxed)
+                // Relaxed: the winner alone writes the copy, and publishes it below.
+                .compare_exchange(seen, epoch | COPYING, Ordering::Relaxed, Ordering::Relaxed)
                 .is_err()
         {
             return;
         }
         let free = self.free.read();
         self.peak.counts.write(self.alloc.read().minus(free));
+        // Release: who sees the epoch sees the copy.
+        self.peak.epoch.store(epoch, Ordering::Release);
     }
 }
 
