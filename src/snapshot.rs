@@ -11,7 +11,7 @@ use crate::profile::{
     Cohort, Footprint, HeapFacts, LifetimeBucket, Loss, Mapping, Profile, SiteDetail, Tally,
 };
 use crate::record::live_map::Live;
-use crate::record::local::Ignore;
+use crate::record::local::{self, Ignore};
 use crate::record::sampler::{Weight, objects_from_fixed};
 use crate::record::site::{CountsRead, SiteRead};
 use crate::record::{self, clock, events, intervals, lifetimes, losses, peak, threads};
@@ -59,6 +59,7 @@ const COHORT_WINDOWS: u64 = 64;
 /// `facts.interval` is 0.
 pub fn snapshot() -> Snapshot {
     let _own_work = Ignore::new();
+    record::note_loaded_code();
     let mut snapshot = Snapshot {
         time_nanos: SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -282,7 +283,7 @@ fn facts(sites: &[Site], threads: Vec<String>) -> HeapFacts {
         peak_bytes: (peak_bytes as f64).max(live.bytes_estimate),
         peak_nanos,
         requested_bytes: record::REQUESTED.sum().max(0) as u64,
-        requested_slack_bytes: events::QUANTUM as u64,
+        requested_slack_bytes: events::QUANTUM as u64 * u64::from(local::threads_numbered()),
         losses,
         footprint: Footprint {
             mapped_bytes: mem::mapped_bytes(),

@@ -72,6 +72,22 @@ fn identical_to_libgcc() {
     assert_eq!((DIFFERENT.load(SeqCst), CUT.load(SeqCst)), (0, 0));
 }
 
+/// The list of our own that stands in for `_dl_find_object` before glibc 2.35.
+#[test]
+fn identical_with_an_older_c_library() {
+    if !alone("identical_with_an_older_c_library") {
+        return;
+    }
+    heapsite::internals::unwind::pretend_old_c_library();
+    ON.store(true, SeqCst);
+    while STACKS.load(SeqCst) < 20_000 {
+        scenarios::all();
+    }
+    ON.store(false, SeqCst);
+    report("with our own list of objects");
+    assert_eq!((DIFFERENT.load(SeqCst), CUT.load(SeqCst)), (0, 0));
+}
+
 #[test]
 fn identical_at_any_instruction() {
     if !alone("identical_at_any_instruction") {

@@ -183,7 +183,7 @@ fn recorder(heap: &HeapFacts, out: &mut dyn Write) -> io::Result<()> {
     line(
         out,
         "requested",
-        &format!("{requested} by all threads (exact to {slack} per running thread)"),
+        &format!("{requested} by all threads, and at most {slack} more (exact)"),
     )?;
     let own = heap.footprint;
     let [resident, mapped, limit] = [own.resident_bytes, own.mapped_bytes, own.limit_bytes]

@@ -201,7 +201,9 @@ fn add_facts(sum: &mut HeapFacts, other: &HeapFacts) {
     sum.peak_bytes += other.peak_bytes;
     sum.peak_nanos = sum.peak_nanos.max(other.peak_nanos);
     sum.requested_bytes = sum.requested_bytes.saturating_add(other.requested_bytes);
-    sum.requested_slack_bytes = sum.requested_slack_bytes.max(other.requested_slack_bytes);
+    sum.requested_slack_bytes = sum
+        .requested_slack_bytes
+        .saturating_add(other.requested_slack_bytes);
     for loss in &other.losses {
         add_loss(&mut sum.losses, loss);
     }

@@ -282,9 +282,10 @@ pub struct HeapFacts {
     pub peak_bytes: f64,
     /// When the high-water mark was reached, nanoseconds since the recorder's start.
     pub peak_nanos: u64,
-    /// Bytes requested by all threads (exact to within [`HeapFacts::requested_slack_bytes`] per thread).
+    /// Bytes requested by all threads, each up to its last look-up: exact, but for up to
+    /// [`HeapFacts::requested_slack_bytes`] more.
     pub requested_bytes: u64,
-    /// How much each running thread may have requested beyond `requested_bytes`.
+    /// How much may have been requested beyond `requested_bytes`, bytes: 16 KiB for every thread there has been.
     pub requested_slack_bytes: u64,
     /// What could not be recorded, by reason.
     pub losses: Vec<Loss>,

@@ -2,6 +2,8 @@
 //! and its end. Called from inside `malloc`: nothing here allocates, locks, waits or panics.
 #![forbid(unsafe_code)]
 
+use std::sync::atomic::{Ordering, compiler_fence};
+
 use super::live_map::{Live, MAX_SIZE};
 use super::local::{self, Local, MAX_FRAMES};
 use super::losses::{self, Reason};
@@ -128,9 +130,12 @@ pub(crate) fn born(address: usize, size: usize, chosen: Chosen) {
             losses::count(Reason::Reentrant, weight.bytes(size as u64));
             return;
         }
+        // A handler that interrupts this thread must find the mark set whenever the buffers are in use.
+        compiler_fence(Ordering::SeqCst);
         let errno = ErrnoGuard::new();
         record(local, address, size as u64, chosen.0);
         drop(errno);
+        compiler_fence(Ordering::SeqCst);
         local.recording.set(false);
     });
 }

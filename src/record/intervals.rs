@@ -3,11 +3,18 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Distinct intervals remembered. A program that switches among more gets the nearest remembered one.
+use super::sampler::EXACT;
+
+/// Distinct intervals remembered. A program that switches among more gets the nearest remembered one. "Off" is
+/// not among them, because nothing is born while it holds; "exact" always is.
 const COUNT: usize = 256;
 
 /// Intervals + 1; 0: free. Entries never change once set.
-static INTERVALS: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];
+static INTERVALS: [AtomicU64; COUNT] = {
+    let mut intervals = [const { AtomicU64::new(0) }; COUNT];
+    intervals[0] = AtomicU64::new(EXACT + 1);
+    intervals
+};
 
 /// The number of `interval`, remembering it if it is new; the nearest one if the table is full.
 pub(crate) fn number_of(interval: u64) -> u8 {
@@ -57,5 +64,6 @@ mod tests {
             "the largest remembered: {near}"
         );
         assert_eq!(interval(number_of(524_288)), 524_288);
+        assert_eq!(interval(number_of(EXACT)), EXACT, "always at hand");
     }
 }

@@ -106,6 +106,11 @@ impl Local {
     }
 }
 
+/// How many threads have been numbered, ended ones included.
+pub(crate) fn threads_numbered() -> u32 {
+    THREADS.load(Ordering::Relaxed)
+}
+
 fn seed() -> u64 {
     // Relaxed: one number; whoever is first decides.
     match SEED.load(Ordering::Relaxed) {

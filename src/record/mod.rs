@@ -53,15 +53,17 @@ static OWNER: AtomicU32 = AtomicU32::new(0);
 /// Whether a free has to be looked at: not before anything was recorded.
 #[inline(always)]
 pub(crate) fn ever_on() -> bool {
-    // Relaxed: whoever holds a sampled address got it after this was set.
+    // Relaxed: whoever holds a sampled address got it, by the program's own synchronisation, from a thread that had
+    // seen this set (`interval_now`).
     EVER_ON.load(Ordering::Relaxed)
 }
 
 /// The interval in force; the first caller ever installs the allocator's own.
 #[inline]
 pub(crate) fn interval_now(initial: u64) -> u64 {
-    // Relaxed: the interval guards nothing; a thread may see a change late.
-    match INTERVAL.load(Ordering::Relaxed) {
+    // A thread may see a change late. Acquire: a thread that samples because of it also sees that something has
+    // ever been on, and passes that on with the address it hands out.
+    match INTERVAL.load(Ordering::Acquire) {
         0 => install(initial),
         word => in_force(word),
     }
@@ -75,16 +77,25 @@ fn in_force(word: u64) -> u64 {
 #[cold]
 fn install(initial: u64) -> u64 {
     let initial = if sys::CAN_RECORD {
-        initial.min(MAX_INTERVAL)
+        remembered(initial)
     } else {
         OFF
     };
     clock::start();
     let _ = OWNER.compare_exchange(0, sys::process_id(), Ordering::Relaxed, Ordering::Relaxed);
     note_interval(initial);
-    match INTERVAL.compare_exchange(0, initial + 1, Ordering::Relaxed, Ordering::Relaxed) {
+    // Release: see `interval_now`.
+    match INTERVAL.compare_exchange(0, initial + 1, Ordering::Release, Ordering::Acquire) {
         Ok(_) => initial,
         Err(first) => in_force(first),
+    }
+}
+
+/// The interval that stands for `bytes`: itself, unless it is too long or too many have been used.
+fn remembered(bytes: u64) -> u64 {
+    match bytes {
+        OFF => OFF,
+        _ => intervals::interval(intervals::number_of(bytes.min(MAX_INTERVAL))),
     }
 }
 
@@ -117,18 +128,18 @@ pub(crate) fn is_exact() -> bool {
 ///
 /// Takes effect at once on the calling thread and on new ones; a thread that is running notices within
 /// 16 KiB of its own requests. What is live keeps the weight it was sampled with, so estimates stay unbiased
-/// across changes. Values above 64 GiB count as 64 GiB. A process remembers 255 different intervals; after
-/// that the nearest of them is used.
+/// across changes. Values above 64 GiB count as 64 GiB. A process remembers 256 different intervals; after
+/// that the nearest of them is used (0 and 1 are always themselves).
 pub fn set_sample_interval(bytes: u64) {
     if !sys::CAN_RECORD {
         return;
     }
-    let number = intervals::number_of(bytes.min(MAX_INTERVAL));
-    let interval = intervals::interval(number);
+    let interval = remembered(bytes);
     clock::start();
     let _ = OWNER.compare_exchange(0, sys::process_id(), Ordering::Relaxed, Ordering::Relaxed);
     note_interval(interval);
-    INTERVAL.store(interval + 1, Ordering::Relaxed);
+    // Release: see `interval_now`.
+    INTERVAL.store(interval + 1, Ordering::Release);
     // The calling thread looks up at its next request.
     local::with(restart);
 }
@@ -161,17 +172,19 @@ pub fn resume() {
 
 /// Changes the interval's word, unless there is none yet.
 fn change(to: impl Fn(u64) -> u64) {
-    // Relaxed: see `interval_now`.
-    let _ = INTERVAL.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
+    // Release: see `interval_now`.
+    let _ = INTERVAL.fetch_update(Ordering::Release, Ordering::Relaxed, |word| {
         (word != 0).then(|| to(word))
     });
     // The calling thread looks up at its next request.
     local::with(restart);
 }
 
-/// After a `dlclose` addresses may come to mean other code: unwind rules learnt from the old code are
-/// forgotten. Walks the loader's list, so it is called from outside the wall only.
-pub(crate) fn forget_unloaded_code() {
+/// Learns what code is loaded, where the C library does not tell from inside `malloc`; and after a `dlclose`, when
+/// addresses may come to mean other code, forgets the unwind rules learnt from the old code. Walks the loader's list,
+/// so it is called from outside the wall only.
+pub(crate) fn note_loaded_code() {
+    sys::objects::note_loaded();
     static UNLOADED: AtomicU64 = AtomicU64::new(0);
     let unloaded = sys::objects::unload_count();
     // Relaxed: the worst a race can do is to forget twice.

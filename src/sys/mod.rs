@@ -30,10 +30,11 @@ pub(crate) mod signal;
 pub(crate) mod terminal;
 pub(crate) mod trim;
 
-/// Whether this build records anything: the unwinder needs x86-64 Linux. Elsewhere the allocator passes
+/// Whether this build records anything: the unwinder needs x86-64 Linux with glibc. Elsewhere the allocator passes
 /// every call on, and `init()` says that it does not profile.
 pub(crate) const CAN_RECORD: bool = cfg!(all(
     target_os = "linux",
+    target_env = "gnu",
     target_arch = "x86_64",
     target_pointer_width = "64"
 ));

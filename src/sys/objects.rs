@@ -1,6 +1,6 @@
 //! Loaded objects, the running thread's stack, and "can this be read?": asked without allocating, locking or waiting.
 //!
-//! Everything but [`unload_count`] may be called inside malloc. The two foreign symbols are weak references through the
+//! Everything but [`unload_count`] and [`note_loaded`] may be called inside malloc. The two foreign symbols are weak references through the
 //! global offset table: the dynamic loader fills them in before any code of the object runs, so nothing is looked up at
 //! run time, and with a C library that lacks them they are null.
 
@@ -16,6 +16,8 @@ pub(crate) struct Object {
     pub(crate) eh_frame_hdr: u64,
 }
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
+mod listed;
 #[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
 pub(crate) use imp::{find, readable, stack_top};
 
@@ -36,11 +38,23 @@ mod imp {
         reserved: [u64; 7],
     }
 
+    /// The object whose mapping holds `pc`; `None` for objects without `.eh_frame_hdr`, and with a glibc older than 2.35
+    /// for those loaded since [`super::note_loaded`].
+    pub(crate) fn find(pc: u64) -> Option<Object> {
+        match find_object() {
+            Some(asked) => ask(asked, pc),
+            None => super::listed::find(pc),
+        }
+    }
+
     type FindObject = unsafe extern "C" fn(u64, *mut DlFindObject) -> libc::c_int;
 
-    /// The object whose mapping holds `pc`; `None` also with a glibc older than 2.35 and for objects without
-    /// `.eh_frame_hdr`. glibc promises that the look-up is lock-free and async-signal-safe.
-    pub(crate) fn find(pc: u64) -> Option<Object> {
+    /// glibc's look-up, which it promises to be lock-free and async-signal-safe; `None` before 2.35.
+    fn find_object() -> Option<FindObject> {
+        #[cfg(feature = "internals")]
+        if super::internals::OLD_C_LIBRARY.load(std::sync::atomic::Ordering::Relaxed) {
+            return None;
+        }
         let f: *const ();
         // SAFETY: loads one word of the global offset table.
         unsafe {
@@ -53,10 +67,18 @@ mod imp {
         }
         // SAFETY: it is either null, which is `None` by the layout guarantee of `Option<fn>`, or the address of glibc's
         // function, whose type this is.
-        let f = unsafe { std::mem::transmute::<*const (), Option<FindObject>>(f) }?;
+        unsafe { std::mem::transmute::<*const (), Option<FindObject>>(f) }
+    }
+
+    /// Whether [`find`] depends on the list.
+    pub(super) fn needs_list() -> bool {
+        find_object().is_none()
+    }
+
+    fn ask(find_object: FindObject, pc: u64) -> Option<Object> {
         let mut out = MaybeUninit::<DlFindObject>::zeroed();
         // SAFETY: `out` is writable and of the size glibc expects; any address may be asked for.
-        if unsafe { f(pc, out.as_mut_ptr()) } != 0 {
+        if unsafe { find_object(pc, out.as_mut_ptr()) } != 0 {
             return None;
         }
         // SAFETY: zeroed integers are initialised, whatever glibc wrote on top.
@@ -124,6 +146,24 @@ mod imp {
         }
         ret == -i64::from(libc::EINVAL)
     }
+}
+
+/// Brings the list up to date that stands in for glibc's look-up where that is missing; nothing elsewhere.
+///
+/// Takes the loader's lock: never inside malloc.
+pub(crate) fn note_loaded() {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
+    if imp::needs_list() {
+        listed::refresh();
+    }
+}
+
+/// Doors for the tests.
+#[cfg(feature = "internals")]
+pub(crate) mod internals {
+    /// Set: as if the C library were older than glibc 2.35.
+    pub(crate) static OLD_C_LIBRARY: std::sync::atomic::AtomicBool =
+        std::sync::atomic::AtomicBool::new(false);
 }
 
 /// How many objects were unloaded since the process started (`dlpi_subs`): when it grows, addresses may have changed

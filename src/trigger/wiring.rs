@@ -15,7 +15,7 @@ pub(super) fn set_memory_limit(bytes: u64) {
 /// [`HOUSEKEEPING`](super::schedule::HOUSEKEEPING) on the helper thread, and before each dump on the thread that makes
 /// it, so two calls may overlap.
 pub(super) fn housekeeping() {
-    crate::record::forget_unloaded_code();
+    crate::record::note_loaded_code();
 }
 
 /// While it lives, what this thread allocates is counted as heapsite's own work instead of the program's: the next

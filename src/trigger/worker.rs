@@ -58,6 +58,8 @@ impl Worker {
 
     fn run(mut self) {
         let _close = CloseAtEnd(Arc::clone(&self.desk));
+        // At once: an older C library does not tell from inside malloc what code is loaded.
+        wiring::housekeeping();
         let mut blind = false;
         while !self.desk.may_stop() {
             let wait = self.schedule.wait(Instant::now());

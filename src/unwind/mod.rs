@@ -106,6 +106,14 @@ pub mod internals {
         super::forget_rules();
     }
 
+    /// From now on as with a C library that has no `_dl_find_object`; rules are forgotten.
+    pub fn pretend_old_c_library() {
+        crate::sys::objects::internals::OLD_C_LIBRARY
+            .store(true, std::sync::atomic::Ordering::Relaxed);
+        crate::sys::objects::note_loaded();
+        forget_rules();
+    }
+
     pub fn unload_count() -> u64 {
         crate::sys::objects::unload_count()
     }
