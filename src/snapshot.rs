@@ -274,6 +274,7 @@ fn facts(sites: &[Site], threads: Vec<String>) -> HeapFacts {
     .iter()
     .any(|reason| losses::read(*reason).0 > 0);
     let (peak_bytes, peak_nanos) = peak::read();
+    let (mapped_bytes, resident_bytes) = record::own_memory();
     HeapFacts {
         interval: record::sample_interval(),
         exact: record::is_exact() && !missing,
@@ -286,8 +287,8 @@ fn facts(sites: &[Site], threads: Vec<String>) -> HeapFacts {
         requested_slack_bytes: events::QUANTUM as u64 * u64::from(local::threads_numbered()),
         losses,
         footprint: Footprint {
-            mapped_bytes: mem::mapped_bytes(),
-            resident_bytes: mem::resident_bytes(),
+            mapped_bytes,
+            resident_bytes,
             limit_bytes: mem::limit_bytes(),
             sites: sites.len() as u64,
             live_samples: live.objects,

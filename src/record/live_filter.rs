@@ -19,6 +19,11 @@ impl LiveFilter {
         LiveFilter([const { AtomicU8::new(0) }; PAGES])
     }
 
+    /// Where it lies and how long it is, bytes.
+    pub(crate) fn place(&self) -> (usize, usize) {
+        (self.0.as_ptr() as usize, PAGES)
+    }
+
     /// `false`: certainly not sampled.
     #[inline(always)]
     pub(crate) fn may_hold(&self, address: usize) -> bool {

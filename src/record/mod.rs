@@ -153,6 +153,29 @@ pub fn sample_interval() -> u64 {
     }
 }
 
+/// The recorder's memory, bytes: mapped or static, and how much of that is resident. Not in it: what every thread has,
+/// some 2.2 KiB, and counters of a few KiB.
+pub(crate) fn own_memory() -> (u64, u64) {
+    let statics = [
+        FILTER.place(),
+        threads::place(),
+        crate::unwind::place_of_rules(),
+    ];
+    let mapped: u64 = statics.iter().map(|(_, bytes)| *bytes as u64).sum();
+    let resident: u64 = statics
+        .iter()
+        .filter_map(|(start, bytes)| {
+            // Whole pages, as the kernel wants them: a static shares its first and last one.
+            let offset = start % 4096;
+            sys::resident_bytes(start - offset, bytes + offset)
+        })
+        .sum();
+    (
+        mapped + crate::mem::mapped_bytes(),
+        resident + crate::mem::resident_bytes(),
+    )
+}
+
 /// Bounds the recorder's own memory; what is mapped already stays.
 pub(crate) fn set_memory_limit(bytes: u64) {
     crate::mem::set_limit_bytes(bytes);

@@ -64,6 +64,11 @@ pub(crate) fn number_of(name: [u8; 16]) -> u16 {
     0
 }
 
+/// Where the names lie and how long their table is, bytes.
+pub(crate) fn place() -> (usize, usize) {
+    (SLOTS.as_ptr() as usize, size_of_val(&SLOTS))
+}
+
 /// The name with this number, padded with zeros; `None` for number 0 and for numbers never given out.
 pub(crate) fn name(number: u16) -> Option<[u8; 16]> {
     let slot = &SLOTS[number as usize % NAMES];

@@ -55,6 +55,14 @@ pub(crate) fn forget_rules() {
     x86_64::forget();
 }
 
+/// Where the rules lie and how long their table is, bytes.
+pub(crate) fn place_of_rules() -> (usize, usize) {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
+    return x86_64::place_of_rules();
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")))]
+    (0, 0)
+}
+
 /// Per-thread memory of [`capture`]; nothing to remember here.
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")))]
 #[derive(Default)]

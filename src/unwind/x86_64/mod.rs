@@ -49,6 +49,11 @@ pub(super) fn forget() {
     rule::forget();
 }
 
+/// See [`super::place_of_rules`].
+pub(super) fn place_of_rules() -> (usize, usize) {
+    rule::place_of_table()
+}
+
 /// The registers as the caller of [`enter`] has them when it gets control back.
 #[repr(C)]
 struct Start {

@@ -214,6 +214,11 @@ pub(super) fn keep(pc: u64, rule: Rule) {
     }
 }
 
+/// Where the table lies and how long it is, bytes.
+pub(super) fn place_of_table() -> (usize, usize) {
+    (TABLE.as_ptr() as usize, size_of_val(&TABLE))
+}
+
 /// Empties the table.
 pub(super) fn forget() {
     for slot in &TABLE {

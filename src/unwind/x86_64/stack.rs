@@ -116,7 +116,11 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     pub(super) fn switch(&mut self, rbp: u64) -> bool {
         // What a `push rbp` on an aligned stack leaves; most garbage is not.
-        let Some(left) = self.switches.checked_sub(1).filter(|_| rbp % 16 == 0) else {
+        let Some(left) = self
+            .switches
+            .checked_sub(1)
+            .filter(|_| rbp.is_multiple_of(16))
+        else {
             return false;
         };
         self.switches = left;
