@@ -8,7 +8,7 @@ use super::live_map::{Live, MAX_SIZE};
 use super::local::{self, Local, MAX_FRAMES};
 use super::losses::{self, Reason};
 use super::sampler::{EXACT, OFF, Weight};
-use super::{FILTER, MAP, SITES, clock, intervals, peak, threads};
+use super::{FILTER, MAP, SITES, intervals, peak, threads};
 use crate::profile::Cut;
 use crate::sys::{self, ErrnoGuard};
 use crate::unwind;
@@ -103,19 +103,29 @@ pub(crate) fn refused(size: usize) {
 /// probability, because the distribution has no memory.
 pub(crate) fn restart(local: &Local) {
     settle_countdown(local);
+    publish_requested(local);
     local.drawn_for.set(0);
 }
 
-/// Adds what the thread has requested since its last look-up to the total, and returns it. The countdown is
-/// used up afterwards.
+/// Notes what the thread has requested since its last look-up, and returns it. The countdown is used up afterwards.
 fn settle_countdown(local: &Local) -> i64 {
     let requested = local.granted.get().wrapping_sub(local.countdown.get());
-    super::REQUESTED.add(local.number(), requested);
+    let unpublished = local.unpublished.get().wrapping_add(requested);
+    local.unpublished.set(unpublished);
+    // In exact mode every request looks up; the total is brought up to date as often as it is in others.
+    if local.drawn_for.get() != EXACT + 1 || unpublished >= QUANTUM {
+        publish_requested(local);
+    }
     if local.ignoring.get() > 0 && requested > 0 {
         losses::count(Reason::OwnWork, requested as u64);
     }
     local.grant(0);
     requested
+}
+
+/// Adds what the thread has requested to the total.
+fn publish_requested(local: &Local) {
+    super::REQUESTED.add(local.number(), local.unpublished.replace(0));
 }
 
 /// Records an allocation that has just arrived at `address`. Must be called before the program gets it.
@@ -150,7 +160,7 @@ fn record(local: &Local, address: usize, size: u64, interval: u64) {
     let live = Live {
         size,
         site,
-        birth: clock::ticks(),
+        birth: local.clock.ticks(),
         thread: thread_name(local),
         interval: intervals::number_of(interval),
     };
@@ -244,13 +254,11 @@ pub(crate) fn settle(taken: &Taken) {
     let Some(counters) = SITES.site(site).or_else(|| SITES.overflow()) else {
         return;
     };
-    counters.count_free(
-        size,
-        weight,
-        clock::ticks().saturating_sub(birth),
-        peak::epoch(),
-    );
-    peak::remove(local::with(|local| local.number()), weight.bytes(size));
+    local::with(|local| {
+        let age = local.clock.ticks().saturating_sub(birth);
+        counters.count_free(size, weight, age, peak::epoch());
+        peak::remove(local.number(), weight.bytes(size));
+    });
 }
 
 /// Undoes [`take`]: the block is still there.

@@ -34,9 +34,21 @@ pub(crate) type Lifetimes = [[AtomicU64; 2]; BUCKETS];
 /// Adds one freed sample.
 pub(crate) fn add(lifetimes: &Lifetimes, ticks: u64, bytes_estimate: u64) {
     let [objects, bytes] = &lifetimes[bucket(ticks)];
-    // Relaxed: statistics.
-    objects.fetch_add(1, Ordering::Relaxed);
-    bytes.fetch_add(bytes_estimate, Ordering::Relaxed);
+    // Release: see `Site::count_alloc`.
+    objects.fetch_add(1, Ordering::Release);
+    bytes.fetch_add(bytes_estimate, Ordering::Release);
+}
+
+/// Each bucket's freed samples and the bytes they stand for.
+pub(crate) fn read(lifetimes: &Lifetimes) -> [(u64, u64); BUCKETS] {
+    std::array::from_fn(|bucket| {
+        let [objects, bytes] = &lifetimes[bucket];
+        // Acquire: pairs with `add`.
+        (
+            objects.load(Ordering::Acquire),
+            bytes.load(Ordering::Acquire),
+        )
+    })
 }
 
 #[cfg(all(test, not(loom)))]

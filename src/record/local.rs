@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use super::clock::LastReading;
 use super::sampler::Random;
 use crate::unwind::StackCache;
 
@@ -17,6 +18,8 @@ pub(crate) struct Local {
     pub(super) countdown: Cell<i64>,
     /// What `countdown` was last set to.
     pub(super) granted: Cell<i64>,
+    /// Bytes requested that the total does not have yet; below [`events::QUANTUM`](super::events::QUANTUM).
+    pub(super) unpublished: Cell<i64>,
     /// Bytes from the last look-up to the next sampled byte.
     pub(super) gap: Cell<i64>,
     /// The interval `gap` was drawn for, +1; 0: not drawn yet.
@@ -31,6 +34,7 @@ pub(crate) struct Local {
     /// Number of the thread's name, and at which sampled allocation it is asked for again.
     pub(super) name: Cell<u16>,
     pub(super) samples: Cell<u32>,
+    pub(super) clock: LastReading,
     pub(super) stack: StackCache,
     pub(super) frames: [Cell<u64>; MAX_FRAMES],
 }
@@ -40,6 +44,7 @@ thread_local! {
         Local {
             countdown: Cell::new(0),
             granted: Cell::new(0),
+            unpublished: Cell::new(0),
             gap: Cell::new(0),
             drawn_for: Cell::new(0),
             recording: Cell::new(false),
@@ -48,6 +53,7 @@ thread_local! {
             random: Cell::new(0),
             name: Cell::new(0),
             samples: Cell::new(0),
+            clock: LastReading::new(),
             stack: StackCache::new(),
             frames: [const { Cell::new(0) }; MAX_FRAMES],
         }

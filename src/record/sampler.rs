@@ -26,6 +26,14 @@ pub(crate) struct Weight(u64);
 const ONE: u64 = 1 << 16;
 
 impl Weight {
+    /// An allocation that stands for itself alone.
+    pub(crate) const ONE: Weight = Weight(ONE);
+
+    /// Whether estimates are counts.
+    pub(crate) fn is_one(self) -> bool {
+        self.0 == ONE
+    }
+
     /// The weight of an allocation of `size` bytes sampled at `interval`: 1/(1 − exp(−size/interval)).
     pub(crate) fn new(size: u64, interval: u64) -> Weight {
         if interval <= EXACT {

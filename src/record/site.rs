@@ -11,39 +11,47 @@ pub(crate) struct Site {
     /// Where the frames are in the word store, and how many (low 16 bits: count; next 8: cut).
     first_frame: AtomicU64,
     shape: AtomicU64,
-    alloc: Counts,
-    free: Counts,
+    /// Sampled allocations and their bytes.
+    objects: AtomicU64,
+    bytes: AtomicU64,
+    /// What the estimates are above the counts.
+    alloc_excess: Excess,
     /// Of the allocations, as `f64` bits: Σ (1−p)/p² and Σ size²·(1−p)/p².
     alloc_objects_variance: AtomicU64,
     alloc_bytes_variance: AtomicU64,
+    /// Freed samples and the bytes they stand for.
     lifetimes: Lifetimes,
+    free_excess: Excess,
     peak: Peak,
 }
 
-/// Four sums over sampled allocations.
-struct Counts {
+/// How much more a weight stands for than the sampled allocation itself. Nothing in exact mode, which therefore
+/// touches two counters per event and not four.
+struct Excess {
+    /// In 1/2^16 objects.
     objects: AtomicU64,
     bytes: AtomicU64,
-    /// In 1/2^16 objects.
-    objects_estimate: AtomicU64,
-    bytes_estimate: AtomicU64,
 }
 
 /// What was live when the program's live estimate last reached a new height, copied on the first change
 /// after that: see [`super::peak`]. The epoch carries [`COPYING`] while the copy is being written.
 struct Peak {
     epoch: AtomicU64,
-    counts: Counts,
+    objects: AtomicU64,
+    bytes: AtomicU64,
+    objects_estimate: AtomicU64,
+    bytes_estimate: AtomicU64,
 }
 
 /// Above every epoch.
 const COPYING: u64 = 1 << 63;
 
-/// [`Counts`] read out.
+/// Sums over sampled allocations, read out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CountsRead {
     pub(crate) objects: u64,
     pub(crate) bytes: u64,
+    /// In 1/2^16 objects.
     pub(crate) objects_estimate: u64,
     pub(crate) bytes_estimate: u64,
 }
@@ -64,23 +72,26 @@ unsafe impl Zeroable for Site {
     #[cfg(any(loom, test))]
     fn zeroed() -> Site {
         let zero = || AtomicU64::new(0);
-        let counts = || Counts {
+        let excess = || Excess {
             objects: zero(),
             bytes: zero(),
-            objects_estimate: zero(),
-            bytes_estimate: zero(),
         };
         Site {
             first_frame: zero(),
             shape: zero(),
-            alloc: counts(),
-            free: counts(),
+            objects: zero(),
+            bytes: zero(),
+            alloc_excess: excess(),
             alloc_objects_variance: zero(),
             alloc_bytes_variance: zero(),
             lifetimes: std::array::from_fn(|_| [zero(), zero()]),
+            free_excess: excess(),
             peak: Peak {
                 epoch: zero(),
-                counts: counts(),
+                objects: zero(),
+                bytes: zero(),
+                objects_estimate: zero(),
+                bytes_estimate: zero(),
             },
         }
     }
@@ -108,7 +119,14 @@ impl Site {
     /// One sampled allocation. `epoch`: the program's current peak.
     pub(super) fn count_alloc(&self, size: u64, weight: Weight, epoch: u64) {
         self.remember_peak(epoch);
-        self.alloc.add(size, weight);
+        // Release, here and for frees: a reader who sees a free (Acquire in `read`) sees the allocation counted
+        // before it.
+        self.objects.fetch_add(1, Ordering::Release);
+        self.bytes.fetch_add(size, Ordering::Release);
+        if weight.is_one() {
+            return;
+        }
+        self.alloc_excess.add(size, weight);
         let variance = weight.count_variance();
         float::add(&self.alloc_objects_variance, variance);
         float::add(
@@ -120,26 +138,22 @@ impl Site {
     /// The free of a sampled allocation that lived for `ticks`.
     pub(super) fn count_free(&self, size: u64, weight: Weight, ticks: u64, epoch: u64) {
         self.remember_peak(epoch);
-        self.free.add(size, weight);
+        if !weight.is_one() {
+            self.free_excess.add(size, weight);
+        }
         lifetimes::add(&self.lifetimes, ticks, weight.bytes(size));
     }
 
     /// Frees are read before allocations: an allocation is counted before its free, so the difference is
-    /// never negative.
+    /// never negative, but for one that is being freed in the same moment.
     pub(crate) fn read(&self, epoch: u64) -> SiteRead {
-        let lifetimes = std::array::from_fn(|bucket| {
-            let [objects, bytes] = &self.lifetimes[bucket];
-            (
-                objects.load(Ordering::Relaxed),
-                bytes.load(Ordering::Relaxed),
-            )
-        });
-        let free = self.free.read();
-        let alloc = self.alloc.read();
+        let lifetimes = lifetimes::read(&self.lifetimes);
+        let free = self.freed(&lifetimes);
+        let alloc = self.allocated();
         // Acquire: pairs with the Release in `remember_peak`. While the copy is being written nothing has changed
         // here since the peak yet, or only just.
         let peak = if self.peak.epoch.load(Ordering::Acquire) == epoch {
-            self.peak.counts.read()
+            self.peak.read()
         } else {
             alloc.minus(free)
         };
@@ -150,6 +164,34 @@ impl Site {
             alloc_objects_variance: float::load(&self.alloc_objects_variance),
             alloc_bytes_variance: float::load(&self.alloc_bytes_variance),
             lifetimes,
+        }
+    }
+
+    fn allocated(&self) -> CountsRead {
+        let objects = self.objects.load(Ordering::Acquire);
+        let bytes = self.bytes.load(Ordering::Acquire);
+        CountsRead {
+            objects,
+            bytes,
+            objects_estimate: (objects << 16)
+                .wrapping_add(self.alloc_excess.objects.load(Ordering::Acquire)),
+            bytes_estimate: bytes.wrapping_add(self.alloc_excess.bytes.load(Ordering::Acquire)),
+        }
+    }
+
+    /// What was freed is the sum of the lifetimes, which know what each free stood for.
+    fn freed(&self, lifetimes: &[(u64, u64); BUCKETS]) -> CountsRead {
+        let sum = lifetimes.iter().fold((0u64, 0u64), |sum, bucket| {
+            (sum.0.wrapping_add(bucket.0), sum.1.wrapping_add(bucket.1))
+        });
+        CountsRead {
+            objects: sum.0,
+            bytes: sum
+                .1
+                .saturating_sub(self.free_excess.bytes.load(Ordering::Acquire)),
+            objects_estimate: (sum.0 << 16)
+                .wrapping_add(self.free_excess.objects.load(Ordering::Acquire)),
+            bytes_estimate: sum.1,
         }
     }
 
@@ -167,32 +209,31 @@ impl Site {
         {
             return;
         }
-        let free = self.free.read();
-        self.peak.counts.write(self.alloc.read().minus(free));
+        let free = self.freed(&lifetimes::read(&self.lifetimes));
+        self.peak.write(self.allocated().minus(free));
         // Release: who sees the epoch sees the copy.
         self.peak.epoch.store(epoch, Ordering::Release);
     }
 }
 
-impl Counts {
+impl Excess {
     fn add(&self, size: u64, weight: Weight) {
-        // Relaxed, with one exception: Release on the last, so that a reader who sees a free (Acquire in
-        // `read`) sees the allocation counted before it.
-        self.objects.fetch_add(1, Ordering::Release);
-        self.bytes.fetch_add(size, Ordering::Release);
-        self.objects_estimate
-            .fetch_add(weight.objects(), Ordering::Release);
-        self.bytes_estimate
-            .fetch_add(weight.bytes(size), Ordering::Release);
+        // Release: as for the counts.
+        self.objects
+            .fetch_add(weight.objects() - Weight::ONE.objects(), Ordering::Release);
+        self.bytes
+            .fetch_add(weight.bytes(size) - size, Ordering::Release);
     }
+}
 
+impl Peak {
     fn read(&self) -> CountsRead {
-        // Acquire: see `add`.
+        // Relaxed: published with the epoch.
         CountsRead {
-            objects: self.objects.load(Ordering::Acquire),
-            bytes: self.bytes.load(Ordering::Acquire),
-            objects_estimate: self.objects_estimate.load(Ordering::Acquire),
-            bytes_estimate: self.bytes_estimate.load(Ordering::Acquire),
+            objects: self.objects.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            objects_estimate: self.objects_estimate.load(Ordering::Relaxed),
+            bytes_estimate: self.bytes_estimate.load(Ordering::Relaxed),
         }
     }
 

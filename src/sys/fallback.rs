@@ -37,3 +37,7 @@ impl ErrnoGuard {
         ErrnoGuard
     }
 }
+
+pub(crate) fn cycles() -> u64 {
+    0
+}

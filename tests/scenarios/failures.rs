@@ -222,6 +222,8 @@ pub(crate) fn no_memory_at_all(interval: u64) {
     let facts = heapsite::snapshot().facts;
     assert_eq!(facts.alloc.objects, 0);
     assert!(!facts.exact, "what misses allocations is not exact");
-    assert_eq!(facts.footprint.mapped_bytes, 0);
+    // The static tables alone: filter, unwind rules, thread names.
+    let mapped = facts.footprint.mapped_bytes;
+    assert!((1 << 20..2 << 20).contains(&mapped), "{mapped}");
     assert_settled_but_for(&["live-map-full", "site-table-full"]);
 }
