@@ -1,0 +1,7 @@
+//! The workloads over mimalloc, alone.
+#[global_allocator]
+static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    heapsite_lab::main();
+}

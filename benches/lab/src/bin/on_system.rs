@@ -1,0 +1,4 @@
+//! The workloads over the system's allocator, alone.
+fn main() {
+    heapsite_lab::main();
+}
