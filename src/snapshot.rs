@@ -74,10 +74,9 @@ pub fn snapshot() -> Snapshot {
     for number in 0..record::SITES.count() {
         let (own, rest) = live.split_at(live.partition_point(|(site, _)| *site <= number));
         live = rest;
-        let Some(site) = record::SITES.site(number) else {
+        let Some(read) = record::SITES.read(number, epoch) else {
             continue;
         };
-        let read = site.read(epoch);
         if read.alloc.objects > 0 {
             snapshot.add_site(number, &read, own);
         }

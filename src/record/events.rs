@@ -176,7 +176,7 @@ fn record(local: &Local, address: usize, size: u64, interval: u64) {
     }
     FILTER.add(address);
     // Counted before the address is known to anybody who could free it.
-    counters.count_alloc(size, weight, peak::epoch());
+    counters.count_alloc(SITES.lifetimes(), size, weight, peak::epoch());
     peak::add(local.number(), weight.bytes(size));
 }
 
@@ -256,7 +256,9 @@ pub(crate) fn settle(taken: &Taken) {
     };
     local::with(|local| {
         let age = local.clock.ticks().saturating_sub(birth);
-        counters.count_free(size, weight, age, peak::epoch());
+        if !counters.count_free(SITES.lifetimes(), size, weight, age, peak::epoch()) {
+            losses::count(Reason::LifetimesFull, weight.bytes(size));
+        }
         peak::remove(local.number(), weight.bytes(size));
     });
 }

@@ -20,6 +20,8 @@ pub(crate) enum Reason {
     Unrepresentable,
     /// A sample taken out for a realloc that failed could not be put back.
     NotPutBack,
+    /// A site had no room for all its lifetimes.
+    LifetimesFull,
     /// A stack was cut at the depth limit.
     CutDepth,
     /// A stack was cut at code without unwind information.
@@ -31,7 +33,7 @@ pub(crate) enum Reason {
 }
 
 /// Each reason, its stable name, and what it does to the numbers.
-pub(crate) const REASONS: [(Reason, &str, &str); 10] = [
+pub(crate) const REASONS: [(Reason, &str, &str); 11] = [
     (
         Reason::LiveMapFull,
         "live-map-full",
@@ -61,6 +63,11 @@ pub(crate) const REASONS: [(Reason, &str, &str); 10] = [
         Reason::NotPutBack,
         "not-put-back",
         "sampled allocations counted as freed although a failed realloc kept them",
+    ),
+    (
+        Reason::LifetimesFull,
+        "lifetimes-full",
+        "freed allocations counted with a wrong lifetime: raise the memory limit",
     ),
     (
         Reason::CutDepth,

@@ -8,8 +8,9 @@
 //! ```
 #![forbid(unsafe_code)]
 
+use super::lifetimes::Rows;
 use super::live_map::MAX_SITES;
-use super::site::Site;
+use super::site::{Site, SiteRead};
 use crate::mem::{Published, Words};
 use crate::sync::primitive::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -30,6 +31,7 @@ pub(crate) struct SiteTable {
     sites: [Published<Site>; CHUNKS],
     count: AtomicU32,
     frames: Words,
+    lifetimes: Rows,
 }
 
 impl SiteTable {
@@ -53,6 +55,7 @@ impl SiteTable {
             sites,
             count: AtomicU32::new(OVERFLOW + 1),
             frames: Words::new(),
+            lifetimes: Rows::new(),
         }
     }
 
@@ -64,6 +67,7 @@ impl SiteTable {
             sites: std::array::from_fn(|chunk| Published::new(1 << (CHUNK_BITS + chunk))),
             count: AtomicU32::new(OVERFLOW + 1),
             frames: Words::new(),
+            lifetimes: Rows::empty(),
         }
     }
 
@@ -231,6 +235,16 @@ impl SiteTable {
     pub(crate) fn site(&self, number: u32) -> Option<&'static Site> {
         let (chunk, offset) = self.place(number)?;
         self.sites.get(chunk)?.get()?.get(offset)
+    }
+
+    /// Where sites keep lifetimes that they have no room for.
+    pub(crate) fn lifetimes(&self) -> &Rows {
+        &self.lifetimes
+    }
+
+    /// The counters of a site, read out; `epoch`: the program's current peak.
+    pub(crate) fn read(&self, number: u32, epoch: u64) -> Option<SiteRead> {
+        Some(self.site(number)?.read(&self.lifetimes, epoch))
     }
 
     /// The overflow site, whose memory is taken now if it has not been.
