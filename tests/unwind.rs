@@ -72,6 +72,29 @@ fn identical_to_libgcc() {
     assert_eq!((DIFFERENT.load(SeqCst), CUT.load(SeqCst)), (0, 0));
 }
 
+/// Captures that go on from the thread's last one: the same frames, of which most were not walked again.
+#[test]
+fn identical_when_going_on_from_the_last() {
+    if !alone("identical_when_going_on_from_the_last") {
+        return;
+    }
+    AGAIN.store(true, SeqCst);
+    ON.store(true, SeqCst);
+    while STACKS.load(SeqCst) < 210_000 {
+        scenarios::all();
+    }
+    ON.store(false, SeqCst);
+    scenarios::timer(1_000);
+    report("going on from the last");
+    let (frames, again) = (
+        FRAMES.load(SeqCst),
+        heapsite::internals::unwind::RESUMED.load(SeqCst),
+    );
+    println!("{again} of {frames} frames were not walked again");
+    assert!(SIGNALS.load(SeqCst) >= 1_000 && again > frames / 3);
+    assert_eq!(DIFFERENT.load(SeqCst), 0);
+}
+
 /// The list of our own that stands in for `_dl_find_object` before glibc 2.35.
 #[test]
 fn identical_with_an_older_c_library() {

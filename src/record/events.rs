@@ -8,10 +8,12 @@ use super::live_map::{Live, MAX_SIZE};
 use super::local::{self, Local, MAX_FRAMES};
 use super::losses::{self, Reason};
 use super::sampler::{EXACT, OFF, Weight};
+use super::site_table::OVERFLOW;
 use super::{FILTER, MAP, SITES, intervals, peak, threads};
 use crate::profile::Cut;
 use crate::sys::{self, ErrnoGuard};
-use crate::unwind;
+use crate::unwind::last::LastCapture;
+use crate::unwind::{self, stack_hash};
 
 /// Bytes a thread may request before it looks up again, however far the next sample is: within so many of
 /// its own bytes a thread notices a changed interval, and so exact is the count of requested bytes.
@@ -156,7 +158,11 @@ fn record(local: &Local, address: usize, size: u64, interval: u64) {
         losses::count(Reason::Unrepresentable, weight.bytes(size));
         return;
     }
-    let site = site_of_this_stack(local, weight.bytes(size));
+    let site = if interval == EXACT {
+        site_of_a_stack_like_the_last(local, weight.bytes(size))
+    } else {
+        site_of_this_stack(local, None, weight.bytes(size))
+    };
     let live = Live {
         size,
         site,
@@ -180,8 +186,29 @@ fn record(local: &Local, address: usize, size: u64, interval: u64) {
     peak::add(local.number(), weight.bytes(size));
 }
 
-fn site_of_this_stack(local: &Local, bytes_estimate: u64) -> u32 {
-    let captured = unwind::capture(&local.frames, &local.stack);
+/// Where everything is recorded, a thread's stacks differ little from one event to the next.
+fn site_of_a_stack_like_the_last(local: &Local, bytes_estimate: u64) -> u32 {
+    match LastCapture::claim(local.number()) {
+        Some(last) => site_of_this_stack(local, Some(&last), bytes_estimate),
+        None => site_of_this_stack(local, None, bytes_estimate),
+    }
+}
+
+#[inline(always)]
+fn site_of_this_stack(local: &Local, last: Option<&LastCapture>, bytes_estimate: u64) -> u32 {
+    let captured = unwind::capture(&local.frames, &local.stack, last);
+    if let Some(last) = last {
+        if let Some(site) = last.site() {
+            return site;
+        }
+        if let Some((frames, hash)) = last.stack() {
+            let site = counted_if_full(SITES.intern(hash, frames, 0), bytes_estimate);
+            if site != OVERFLOW {
+                last.set_site(site);
+            }
+            return site;
+        }
+    }
     let cut = match captured.cut {
         None => 0,
         Some(cut) => {
@@ -198,8 +225,15 @@ fn site_of_this_stack(local: &Local, bytes_estimate: u64) -> u32 {
     let end = captured.len.min(MAX_FRAMES);
     // The recorder's own frames at the leaf are part of it: how many they are is the optimiser's choice, so
     // they are told by name when the profile is read.
-    let site = SITES.intern(local.frames[..end].iter().map(|frame| frame.get()), cut);
-    if site == super::site_table::OVERFLOW {
+    let frames = local.frames[..end].iter().map(|frame| frame.get());
+    counted_if_full(
+        SITES.intern(stack_hash::of(frames.clone()), frames, cut),
+        bytes_estimate,
+    )
+}
+
+fn counted_if_full(site: u32, bytes_estimate: u64) -> u32 {
+    if site == OVERFLOW {
         losses::count(Reason::SiteTableFull, bytes_estimate);
     }
     site

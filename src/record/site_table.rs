@@ -13,6 +13,8 @@ use super::live_map::MAX_SITES;
 use super::site::{Site, SiteRead};
 use crate::mem::{Published, Words};
 use crate::sync::primitive::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+#[cfg(test)]
+use crate::unwind::stack_hash;
 
 const LEVELS: usize = if cfg!(loom) { 2 } else { 7 };
 /// Slots on the first level: 2^12, 32 KiB.
@@ -73,12 +75,14 @@ impl SiteTable {
 
     /// The number of the site with this stack, made now if it is new; [`OVERFLOW`] if there is no room.
     /// `frames` yields the same addresses each time it is cloned.
+    /// `hash` is theirs, as `unwind::stack_hash` makes it.
     pub(crate) fn intern(
         &self,
+        hash: u64,
         frames: impl ExactSizeIterator<Item = u64> + Clone,
         cut: u8,
     ) -> u32 {
-        let hash = hash(frames.clone(), cut);
+        let hash = spread(hash, cut);
         let mut made = None;
         loop {
             // Acquire: pairs with `grow`.
@@ -279,14 +283,9 @@ enum Found {
     NoMemory,
 }
 
-/// Multiply and rotate per frame, then a finalizer: 1 ns a frame, and 64 bits of which the low ones choose
-/// the slot and the high ones are kept to compare.
-fn hash(frames: impl Iterator<Item = u64>, cut: u8) -> u64 {
-    let mut hash = u64::from(cut) ^ 0x51_7c_c1_b7_27_22_0a_95;
-    for frame in frames {
-        hash = (hash.rotate_left(23) ^ frame).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-    hash ^= hash >> 32;
+/// 64 bits of which the low ones choose the slot and the high ones are kept to compare.
+fn spread(mut hash: u64, cut: u8) -> u64 {
+    hash ^= hash >> 32 ^ u64::from(cut);
     hash = hash.wrapping_mul(0xd6e8_feb8_6659_fd93);
     hash ^ hash >> 29
 }
@@ -295,6 +294,11 @@ fn hash(frames: impl Iterator<Item = u64>, cut: u8) -> u64 {
 mod tests {
     use super::*;
     use std::collections::HashMap;
+
+    fn intern(table: &SiteTable, stack: &[u64], cut: u8) -> u32 {
+        let frames = stack.iter().copied();
+        table.intern(stack_hash::of(frames.clone()), frames, cut)
+    }
 
     #[test]
     fn agrees_with_a_hash_map_through_growth() {
@@ -308,7 +312,7 @@ mod tests {
             let stack: Vec<u64> = (0..depth)
                 .map(|frame| 0x5500_0000 + frame * 64 + kind)
                 .collect();
-            let number = table.intern(stack.iter().copied(), 0);
+            let number = intern(&table, &stack, 0);
             assert_ne!(number, OVERFLOW);
             assert_eq!(*model.entry(stack).or_insert(number), number);
         }
@@ -327,12 +331,12 @@ mod tests {
     #[test]
     fn a_prefix_and_a_cut_stack_are_different_sites() {
         let table = SiteTable::new();
-        let whole = table.intern([1, 2, 3].into_iter(), 0);
-        assert_ne!(table.intern([1, 2].into_iter(), 0), whole);
-        assert_ne!(table.intern([1, 2, 3].into_iter(), 1), whole);
-        assert_eq!(table.intern([1, 2, 3].into_iter(), 0), whole);
+        let whole = intern(&table, &[1, 2, 3], 0);
+        assert_ne!(intern(&table, &[1, 2], 0), whole);
+        assert_ne!(intern(&table, &[1, 2, 3], 1), whole);
+        assert_eq!(intern(&table, &[1, 2, 3], 0), whole);
         assert_ne!(
-            table.intern(std::iter::empty(), 0),
+            intern(&table, &[], 0),
             OVERFLOW,
             "an empty stack is a stack"
         );

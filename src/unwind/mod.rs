@@ -10,7 +10,11 @@ mod x86_64;
 #[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
 pub(crate) use x86_64::StackCache;
 
+pub(crate) mod last;
+pub(crate) mod stack_hash;
+
 use crate::profile::Cut;
+use last::LastCapture;
 use std::cell::Cell;
 
 /// What [`capture`] found.
@@ -30,14 +34,21 @@ pub(crate) struct Captured {
 /// knows how many frames of its own it has on top of that, and this module adds none. The buffer's length is the depth
 /// limit; it belongs into thread-local or static memory, because the stack may be a signal handler's 8 KiB.
 /// `stack` is the calling thread's own and must not be shared with another thread.
+///
+/// With `last`, a walk that comes upon a part of the last capture stops there, and is whole: the frames are then in
+/// `last`, which is brought up to date in any case.
 #[inline(always)]
 #[allow(dead_code)] // called by the recorder
-pub(crate) fn capture(frames: &[Cell<u64>], stack: &StackCache) -> Captured {
+pub(crate) fn capture(
+    frames: &[Cell<u64>],
+    stack: &StackCache,
+    last: Option<&LastCapture>,
+) -> Captured {
     #[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
-    return x86_64::capture(frames, stack);
+    return x86_64::capture(frames, stack, last);
     #[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")))]
     {
-        let _ = (frames, stack);
+        let _ = (frames, stack, last);
         Captured {
             len: 0,
             cut: Some(Cut::NoUnwindInfo),
@@ -53,6 +64,8 @@ pub(crate) fn capture(frames: &[Cell<u64>], stack: &StackCache) -> Captured {
 pub(crate) fn forget_rules() {
     #[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
     x86_64::forget();
+    // After the rules: a capture that sees this sees them gone.
+    last::forget();
 }
 
 /// Where the rules lie and how long their table is, bytes.
@@ -92,6 +105,12 @@ pub mod internals {
         STACK.with(|stack| stack.capture(frames))
     }
 
+    /// `capture`, going on from the last capture of the thread with this number.
+    #[inline(always)]
+    pub fn capture_again(frames: &[Cell<u64>], number: u32) -> (usize, Option<Cut>) {
+        STACK.with(|stack| stack.capture_again(frames, number))
+    }
+
     /// The memory of one thread, for callers that keep it themselves.
     #[derive(Default)]
     #[expect(missing_debug_implementations, reason = "a door for tests")]
@@ -105,10 +124,36 @@ pub mod internals {
         /// [`super::capture`]: the first frame is the caller's.
         #[inline(always)]
         pub fn capture(&self, frames: &[Cell<u64>]) -> (usize, Option<Cut>) {
-            let c = super::capture(frames, &self.0);
+            let c = super::capture(frames, &self.0, None);
             (c.len, c.cut)
         }
+
+        /// The same, going on from the last capture of the thread with this number; its frames go to `frames` as well.
+        #[inline(always)]
+        pub fn capture_again(&self, frames: &[Cell<u64>], number: u32) -> (usize, Option<Cut>) {
+            let Some(last) = super::last::LastCapture::claim(number) else {
+                return self.capture(frames);
+            };
+            let c = super::capture(frames, &self.0, Some(&last));
+            copy(&last, c.len, frames).map_or((c.len, c.cut), |len| (len, c.cut))
+        }
     }
+
+    /// The kept stack into `frames`; `None`: it was not kept, and what was captured stands.
+    #[inline(never)]
+    fn copy(last: &super::last::LastCapture, fresh: usize, frames: &[Cell<u64>]) -> Option<usize> {
+        let (stack, hash) = last.stack()?;
+        let len = stack.len();
+        assert_eq!(hash, super::stack_hash::of(stack.clone()));
+        RESUMED.fetch_add((len - fresh) as u64, std::sync::atomic::Ordering::Relaxed);
+        for (frame, pc) in frames.iter().zip(stack) {
+            frame.set(pc);
+        }
+        Some(len.min(frames.len()))
+    }
+
+    /// Frames that were not walked again.
+    pub static RESUMED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
     pub fn forget_rules() {
         super::forget_rules();

@@ -16,6 +16,10 @@ mod sync;
 #[path = "../../src/sys/fallback.rs"]
 mod sys;
 
+#[path = "../../src/unwind"]
+mod unwind {
+    pub(crate) mod stack_hash;
+}
 #[path = "../../src/record"]
 mod record {
     pub(crate) mod clock;

@@ -5,7 +5,7 @@ use heapsite::profile::Cut;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 
 /// SeqCst throughout: these are tests, and speed does not matter.
 pub(super) static ON: AtomicBool = AtomicBool::new(false);
@@ -17,6 +17,8 @@ pub(super) static DEPTH: AtomicU64 = AtomicU64::new(0);
 pub(super) static CUT: AtomicU64 = AtomicU64::new(0);
 /// Stacks with a frame that a signal interrupted.
 pub(super) static SIGNALS: AtomicU64 = AtomicU64::new(0);
+/// Whether captures go on from the thread's last one, as in exact mode.
+pub(super) static AGAIN: AtomicBool = AtomicBool::new(false);
 pub(super) static QUIET: AtomicBool = AtomicBool::new(false);
 
 const OURS: usize = 256;
@@ -97,6 +99,16 @@ pub(super) fn oracle(frames: &[Cell<u64>]) -> (usize, bool) {
     (sink.len, sink.signal)
 }
 
+/// A number of the calling thread's own.
+fn number() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    thread_local!(static NUMBER: Cell<u32> = const { Cell::new(0) });
+    if NUMBER.get() == 0 {
+        NUMBER.set(NEXT.fetch_add(1, SeqCst));
+    }
+    NUMBER.get()
+}
+
 #[inline(never)]
 pub(super) fn compare() {
     if BUSY.replace(true) {
@@ -104,7 +116,11 @@ pub(super) fn compare() {
     }
     MINE.with(|mine| {
         ORACLE.with(|theirs| {
-            let (n, cut) = unwind::capture(mine);
+            let (n, cut) = if AGAIN.load(SeqCst) {
+                unwind::capture_again(mine, number())
+            } else {
+                unwind::capture(mine)
+            };
             let (m, signal) = oracle(theirs);
             judge(&mine[..n], cut, &theirs[..m], signal);
         });

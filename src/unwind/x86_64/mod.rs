@@ -22,6 +22,7 @@ use self::full::Full;
 use self::rule::{Rule, SIGNAL_RBP, SIGNAL_RIP, SIGNAL_RSP};
 use self::stack::Reader;
 use super::Captured;
+use super::last::LastCapture;
 use crate::profile::Cut;
 use crate::sys::objects::{self, Object};
 use std::arch::naked_asm;
@@ -29,9 +30,14 @@ use std::cell::Cell;
 
 /// See [`super::capture`].
 #[inline(always)]
-pub(super) fn capture(frames: &[Cell<u64>], stack: &StackCache) -> Captured {
-    // SAFETY: pointer and length are those of a live slice, and `stack` is live.
-    let packed = unsafe { enter(frames.as_ptr(), frames.len(), stack) };
+pub(super) fn capture(
+    frames: &[Cell<u64>],
+    stack: &StackCache,
+    last: Option<&LastCapture>,
+) -> Captured {
+    let last = last.map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: pointer and length are those of a live slice, `stack` is live, and so is `last` if it is not null.
+    let packed = unsafe { enter(frames.as_ptr(), frames.len(), stack, last) };
     Captured {
         len: (packed & 0xffff_ffff) as usize,
         cut: match packed >> 32 {
@@ -71,9 +77,14 @@ struct Start {
 /// frame of our own to unwind first.
 ///
 /// # Safety
-/// `frames` points to `len` cells; `stack` is live.
+/// `frames` points to `len` cells; `stack` is live; `last` is null or live.
 #[unsafe(naked)]
-unsafe extern "C" fn enter(frames: *const Cell<u64>, len: usize, stack: *const StackCache) -> u64 {
+unsafe extern "C" fn enter(
+    frames: *const Cell<u64>,
+    len: usize,
+    stack: *const StackCache,
+    last: *const LastCapture,
+) -> u64 {
     naked_asm!(
         ".cfi_startproc",
         "sub rsp, 72",
@@ -88,7 +99,7 @@ unsafe extern "C" fn enter(frames: *const Cell<u64>, len: usize, stack: *const S
         "mov [rsp + 48], rax",
         "lea rax, [rsp + 80]",
         "mov [rsp + 56], rax",
-        "mov rcx, rsp",
+        "mov r8, rsp",
         "call {walk}",
         "add rsp, 72",
         ".cfi_adjust_cfa_offset -72",
@@ -122,7 +133,12 @@ impl Frame {
 }
 
 enum Stop {
+    /// No return address: the stack's end.
     Whole,
+    /// The stack's end, by the rule of its last frame.
+    End,
+    /// A frame that the last capture had as well, and everything from there on is unchanged.
+    Met,
     Cut(Cut),
     /// The frame stored last needs the full tier.
     Complex,
@@ -134,11 +150,18 @@ unsafe extern "C" fn walk(
     frames: *const Cell<u64>,
     len: usize,
     stack: *const StackCache,
+    last: *const LastCapture,
     start: *const Start,
 ) -> u64 {
-    // SAFETY: `enter`'s caller vouches for the first three; `start` lies in `enter`'s frame.
-    let (frames, stack, start) =
-        unsafe { (std::slice::from_raw_parts(frames, len), &*stack, &*start) };
+    // SAFETY: `enter`'s caller vouches for the first four; `start` lies in `enter`'s frame.
+    let (frames, stack, last, start) = unsafe {
+        (
+            std::slice::from_raw_parts(frames, len),
+            &*stack,
+            last.as_ref(),
+            &*start,
+        )
+    };
     let mut reader = Reader::new(stack, start.rsp);
     let mut frame = Frame {
         rip: start.rip,
@@ -149,7 +172,7 @@ unsafe extern "C" fn walk(
     let mut n = 0;
     let mut full = None;
     let stop = loop {
-        match fast(frames, &mut n, &mut frame, &mut reader) {
+        match fast(frames, &mut n, &mut frame, &mut reader, last) {
             Stop::Complex => {}
             stop => break stop,
         }
@@ -158,8 +181,14 @@ unsafe extern "C" fn walk(
         }
     };
     reader.finish();
+    if let Some(last) = last {
+        match stop {
+            Stop::Met | Stop::End => last.keep(n),
+            _ => last.clear(),
+        }
+    }
     let cut = match stop {
-        Stop::Whole => 0,
+        Stop::Whole | Stop::Met | Stop::End => 0,
         Stop::Cut(Cut::Depth) => 1,
         Stop::Cut(Cut::NoUnwindInfo) => 2,
         Stop::Cut(Cut::UnknownRule) | Stop::Complex => 3,
@@ -192,7 +221,13 @@ fn pass(
 
 /// Stores `frame` and its callers' lookup addresses from `frames[*n]` on.
 #[inline(never)]
-fn fast(frames: &[Cell<u64>], n: &mut usize, frame: &mut Frame, reader: &mut Reader<'_>) -> Stop {
+fn fast(
+    frames: &[Cell<u64>],
+    n: &mut usize,
+    frame: &mut Frame,
+    reader: &mut Reader<'_>,
+    last: Option<&LastCapture>,
+) -> Stop {
     let Frame {
         mut rip,
         mut rsp,
@@ -201,10 +236,19 @@ fn fast(frames: &[Cell<u64>], n: &mut usize, frame: &mut Frame, reader: &mut Rea
     } = *frame;
     let mut pc = frame.lookup();
     loop {
+        if let Some(last) = last
+            && last.meets(*n, pc, rsp, rbp, |at| reader.read(at))
+        {
+            return Stop::Met;
+        }
         let Some(place) = frames.get(*n) else {
             return Stop::Cut(Cut::Depth);
         };
         place.set(pc);
+        if let Some(last) = last {
+            // Until its rule turns out to be plain.
+            last.note(*n, pc, rsp, rbp, None);
+        }
         *n = n.wrapping_add(1);
         let mut rule = rule::cached(pc);
         if rule.is_none() {
@@ -240,12 +284,19 @@ fn fast(frames: &[Cell<u64>], n: &mut usize, frame: &mut Frame, reader: &mut Rea
         } else {
             None
         };
+        let mut plain = true;
         if ra.is_none() && matches!(rule, Some(Rule::Rbp { .. })) && reader.switch(rbp) {
+            plain = false;
             ra = reader.read(cfa.wrapping_sub(8));
         }
         let Some(ra) = ra else {
             return Stop::Cut(Cut::BadStack);
         };
+        if let Some(last) = last
+            && plain
+        {
+            last.note(n.wrapping_sub(1), pc, rsp, rbp, Some(slot));
+        }
         if slot != 0 {
             match reader.read(cfa.wrapping_sub(u64::from(slot) << 3)) {
                 Some(saved) => rbp = saved,
@@ -265,7 +316,7 @@ fn fast(frames: &[Cell<u64>], n: &mut usize, frame: &mut Frame, reader: &mut Rea
 #[inline(never)]
 fn unusual(rule: Rule, frame: &mut Frame, reader: &mut Reader<'_>) -> Option<Stop> {
     let caller = match rule {
-        Rule::End => return Some(Stop::Whole),
+        Rule::End => return Some(Stop::End),
         Rule::Signal => interrupted(frame, reader),
         Rule::Realigned { cfa, slot } => realigned(frame, cfa, slot, reader),
         Rule::Plt { pushed_from } => {
