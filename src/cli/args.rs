@@ -118,8 +118,8 @@ pub(super) struct Merge {
 
 /// Ask a running process for a dump, wait for the file and print its path
 ///
-/// Sends the signal that the process dumps on. A process that does not catch that signal is left alone: it
-/// would die of it.
+/// Sends the signal that the process dumps on. A process in which heapsite::init() does not run is left alone: to it
+/// the signal means something else, often the end.
 #[derive(Debug, Group)]
 pub(super) struct Dump {
     /// The process

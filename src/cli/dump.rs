@@ -17,11 +17,12 @@ use std::time::{Duration, Instant};
 
 pub(super) fn run(args: &args::Dump, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let target = Target::find(args.pid)?;
+    target.check_helper()?;
     let signal = match args.signal {
         Some(signal) => signal,
         None => target.signal()?,
     };
-    target.check(signal)?;
+    target.check_signal(signal)?;
     let dir = match &args.dir {
         Some(dir) => dir.clone(),
         None => target.dir()?,

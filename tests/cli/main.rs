@@ -15,6 +15,10 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
+/// For the process that `dump` asks: see `dump::service`.
+#[global_allocator]
+static HEAP: heapsite::Heapsite = heapsite::Heapsite::system();
+
 /// A directory with all fixtures in it.
 struct Scene {
     dir: TempDir,
