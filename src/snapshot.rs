@@ -34,6 +34,10 @@ pub struct Snapshot {
     pub sites: Vec<Site>,
     /// Totals, losses, own footprint and the process.
     pub facts: HeapFacts,
+    /// The largest interval at which something live was sampled, bytes; 0: nothing is live.
+    live_interval: u64,
+    /// The largest interval that was ever in force, bytes, as far as it left a trace.
+    largest_interval: u64,
     /// All stacks, one after another; [`Snapshot::stack`] finds a site's part.
     frames: Vec<u64>,
 }
@@ -69,6 +73,7 @@ pub fn snapshot() -> Snapshot {
     };
     // Live samples first: one that is freed while the sites are read is then counted as live by both.
     let live = live_by_site();
+    (snapshot.live_interval, snapshot.largest_interval) = largest_intervals(&live);
     let mut live = live.as_slice();
     let epoch = peak::epoch();
     for number in 0..record::SITES.count() {
@@ -92,6 +97,23 @@ fn live_by_site() -> Vec<(u32, Live)> {
     record::MAP.for_each(|_, sample| live.push((sample.site, sample)));
     live.sort_unstable_by_key(|(site, sample)| (u64::from(*site) << 42) | sample.birth);
     live
+}
+
+/// The largest interval of what is live, and of all that were in force. Trivial where everything is exact: then the
+/// table's other entries were set before the first allocation.
+fn largest_intervals(live: &[(u32, Live)]) -> (u64, u64) {
+    let mut used = [false; 256];
+    for (_, sample) in live {
+        used[usize::from(sample.interval)] = true;
+    }
+    let all = 0..=u8::MAX;
+    let largest = |numbers: &mut dyn Iterator<Item = u8>| numbers.map(intervals::interval).max();
+    let of_live = largest(&mut all.clone().filter(|&number| used[usize::from(number)]));
+    let ever = match record::is_exact() {
+        true => None,
+        false => largest(&mut all.clone()),
+    };
+    (of_live.unwrap_or(0), ever.unwrap_or(0))
 }
 
 impl Snapshot {
@@ -275,7 +297,7 @@ fn facts(sites: &[Site], threads: Vec<String>) -> HeapFacts {
     let (peak_bytes, peak_nanos) = peak::read();
     let (mapped_bytes, resident_bytes) = record::own_memory();
     HeapFacts {
-        interval: record::sample_interval(),
+        interval: record::interval_or_paused(),
         exact: record::is_exact() && !missing,
         uptime_nanos: clock::nanos(),
         alloc: total(|detail| &detail.alloc),

@@ -10,10 +10,8 @@ use std::io::{self, Write};
 /// `a.pb.gz: pid 4711, 2026-11-23 23:43:49 UTC, up 3d 4h`
 pub(super) fn origin(name: &str, profile: &Profile) -> String {
     let mut facts = Vec::new();
-    if let Some(heap) = &profile.heap
-        && heap.process.pid != 0
-    {
-        facts.push(format!("pid {}", heap.process.pid));
+    if let Some(pid) = profile.told_pid() {
+        facts.push(format!("pid {pid}"));
     }
     if let Some(program) = program(profile) {
         facts.push(program.to_owned());
@@ -53,17 +51,30 @@ fn program(profile: &Profile) -> Option<&str> {
     path.rsplit('/').next().filter(|name| !name.is_empty())
 }
 
-/// What could not be recorded, a line per reason; nothing where nothing was lost.
+/// Why there is nothing to see, or what could not be recorded, a line per reason; nothing where nothing was lost.
 pub(super) fn losses(prefix: &str, profile: &Profile, out: &mut dyn Write) -> io::Result<()> {
-    for loss in profile
-        .heap
-        .iter()
-        .flat_map(|heap| &heap.losses)
-        .filter(|loss| loss.count > 0)
-    {
-        writeln!(out, "{prefix}lost: {}", explain(loss))?;
+    if let Some(why) = silence(profile) {
+        writeln!(out, "{prefix}empty: {why}")?;
+    }
+    for loss in profile.losses() {
+        writeln!(out, "{prefix}lost: {}", explain(&loss))?;
     }
     Ok(())
+}
+
+/// Why a profile is empty, where heapsite knows.
+pub(super) fn silence(profile: &Profile) -> Option<&'static str> {
+    if !profile.samples.is_empty() {
+        return None;
+    }
+    if profile.is_not_installed() {
+        return Some(
+            "no heapsite allocator is installed in this program; it needs `#[global_allocator] static HEAP: \
+             heapsite::Heapsite = heapsite::Heapsite::system();`",
+        );
+    }
+    let heap = profile.heap.as_deref()?;
+    (heap.interval == 0).then_some("sampling was off (interval=0)")
 }
 
 /// `live-map-full 12 times, about 1.5 MiB: these allocations …`

@@ -29,6 +29,7 @@ fn text(name: &str, profile: &Profile, out: &mut dyn Write) -> io::Result<()> {
     if let Some(heap) = &profile.heap {
         recorder(heap, out)?;
     }
+    losses(profile, out)?;
     let (samples, locations) = (profile.samples.len(), profile.locations.len());
     let named = profile
         .locations
@@ -202,11 +203,20 @@ fn recorder(heap: &HeapFacts, out: &mut dyn Write) -> io::Result<()> {
         "own tables",
         &format!("{sites} sites, {samples} live sampled allocations"),
     )?;
-    let lost: Vec<_> = heap.losses.iter().filter(|loss| loss.count > 0).collect();
-    if lost.is_empty() {
+    Ok(())
+}
+
+/// Also for pprof files, whose comments tell.
+fn losses(profile: &Profile, out: &mut dyn Write) -> io::Result<()> {
+    if let Some(why) = about::silence(profile) {
+        line(out, "empty", why)?;
+    }
+    let lost = profile.losses();
+    let told = profile.heap.is_some() || profile.told_sampling().is_some();
+    if lost.is_empty() && told {
         line(out, "lost", "nothing")?;
     }
-    for loss in lost {
+    for loss in &lost {
         line(out, "lost", &about::explain(loss))?;
     }
     Ok(())

@@ -20,19 +20,14 @@ pub(super) fn source(name: &str, profile: &Profile) -> Value {
     json!({
         "name": display(name),
         "time_nanos": known(profile.time_nanos),
-        "pid": process.map(|process| process.pid),
+        "pid": profile.told_pid(),
         "command": process.map(|process| &process.command),
         "losses": losses(profile),
     })
 }
 
 pub(super) fn losses(profile: &Profile) -> Vec<Value> {
-    let losses = profile
-        .heap
-        .iter()
-        .flat_map(|heap| &heap.losses)
-        .filter(|loss| loss.count > 0);
-    losses.map(loss).collect()
+    profile.losses().iter().map(loss).collect()
 }
 
 fn loss(loss: &Loss) -> Value {

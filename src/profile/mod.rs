@@ -10,6 +10,7 @@ pub mod filter;
 pub mod growth;
 pub mod merge;
 pub mod prune;
+pub(crate) mod told;
 
 /// Index into [`Profile::mappings`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -42,7 +43,8 @@ pub struct Profile {
     pub functions: Vec<Function>,
     /// What `period` counts (`space/bytes` for a heap profile).
     pub period_type: Option<ValueType>,
-    /// Mean bytes between sampled allocations.
+    /// Mean bytes between sampled allocations; where intervals were mixed the largest one behind what is live, so
+    /// that errors worked out from it are rather too large.
     pub period: i64,
     /// When the profile was taken, nanoseconds since the Unix epoch; 0: unknown.
     pub time_nanos: i64,
@@ -266,7 +268,8 @@ pub enum Cut {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HeapFacts {
-    /// Mean bytes between sampled allocations now; 1: exact, 0: off.
+    /// Mean bytes between sampled allocations now, or when a pause ends; 1: exact, 0: off, or no heapsite allocator is
+    /// installed.
     pub interval: u64,
     /// Every allocation since the start was recorded with interval 1, and nothing was lost.
     pub exact: bool,

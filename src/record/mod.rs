@@ -47,8 +47,11 @@ const PAUSED: u64 = 1 << 63;
 static EVER_ON: AtomicBool = AtomicBool::new(false);
 /// An interval other than exact has been in force since the first allocation.
 static EVER_INEXACT: AtomicBool = AtomicBool::new(false);
-/// The process that made the first allocation.
+/// The process that made the first allocation. Set by that allocation only: it is also what tells whether a heapsite
+/// allocator is installed.
 static OWNER: AtomicU32 = AtomicU32::new(0);
+/// The interval + 1 that was set before the first allocation; 0: none was.
+static EARLY: AtomicU64 = AtomicU64::new(0);
 
 /// Whether a free has to be looked at: not before anything was recorded.
 #[inline(always)]
@@ -76,10 +79,11 @@ fn in_force(word: u64) -> u64 {
 
 #[cold]
 fn install(initial: u64) -> u64 {
-    let initial = if sys::CAN_RECORD {
-        remembered(initial)
-    } else {
-        OFF
+    // Relaxed: whoever starts a thread has allocated, so before the first allocation nobody else is there.
+    let initial = match EARLY.load(Ordering::Relaxed) {
+        _ if !sys::CAN_RECORD => OFF,
+        0 => remembered(initial),
+        early => early - 1,
     };
     clock::start();
     let _ = OWNER.compare_exchange(0, sys::process_id(), Ordering::Relaxed, Ordering::Relaxed);
@@ -129,14 +133,18 @@ pub(crate) fn is_exact() -> bool {
 /// Takes effect at once on the calling thread and on new ones; a thread that is running notices within
 /// 16 KiB of its own requests. What is live keeps the weight it was sampled with, so estimates stay unbiased
 /// across changes. Values above 64 GiB count as 64 GiB. A process remembers 256 different intervals; after
-/// that the nearest of them is used (0 and 1 are always themselves).
+/// that the nearest of them is used (0 and 1 are always themselves). Without effect where no heapsite allocator is
+/// installed.
 pub fn set_sample_interval(bytes: u64) {
     if !sys::CAN_RECORD {
         return;
     }
     let interval = remembered(bytes);
-    clock::start();
-    let _ = OWNER.compare_exchange(0, sys::process_id(), Ordering::Relaxed, Ordering::Relaxed);
+    if !is_installed() {
+        // Nothing has asked a heapsite allocator for memory: very likely none is installed.
+        EARLY.store(interval + 1, Ordering::Relaxed);
+        return;
+    }
     note_interval(interval);
     // Release: see `interval_now`.
     INTERVAL.store(interval + 1, Ordering::Release);
@@ -174,6 +182,14 @@ pub(crate) fn own_memory() -> (u64, u64) {
         mapped + crate::mem::mapped_bytes(),
         resident + crate::mem::resident_bytes(),
     )
+}
+
+/// The interval in force, or while paused the one that [`resume`] goes back to: what estimates are made of.
+pub(crate) fn interval_or_paused() -> u64 {
+    match INTERVAL.load(Ordering::Relaxed) {
+        0 => OFF,
+        word => (word & !PAUSED) - 1,
+    }
 }
 
 /// Bounds the recorder's own memory; what is mapped already stays.

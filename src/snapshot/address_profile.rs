@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::{Site, Snapshot};
 use crate::profile::addresses::Builder;
+use crate::profile::told;
 use crate::profile::{
     Cut, Function, FunctionId, Line, Location, LocationId, Profile, SiteDetail, Tally, ValueType,
 };
@@ -45,7 +46,12 @@ pub(super) fn build(snapshot: &Snapshot) -> Profile {
         kind: "space".to_owned(),
         unit: "bytes".to_owned(),
     });
-    profile.period = snapshot.facts.interval as i64;
+    let interval = snapshot.facts.interval.max(snapshot.live_interval);
+    profile.period = i64::try_from(interval).unwrap_or(i64::MAX);
+    if snapshot.largest_interval > interval {
+        let note = told::largest_interval(snapshot.largest_interval);
+        profile.comments.push(note);
+    }
     profile.time_nanos = snapshot.time_nanos;
     profile.drop_frames = DROP_FRAMES.to_owned();
     profile.heap = Some(Box::new(snapshot.facts.clone()));

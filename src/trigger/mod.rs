@@ -131,6 +131,9 @@ impl Config {
             }
         };
         claim.keep(Arc::clone(&desk));
+        if let Some(why) = wiring::records_nothing() {
+            report::line(format_args!("{why}"));
+        }
         if let Some(bytes) = self.memory {
             wiring::set_memory_limit(bytes);
         }

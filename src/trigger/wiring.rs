@@ -11,6 +11,20 @@ pub(super) fn set_memory_limit(bytes: u64) {
     crate::record::set_memory_limit(bytes);
 }
 
+/// Why nothing will be recorded, and what to do about it; `None`: the recorder works.
+pub(super) fn records_nothing() -> Option<&'static str> {
+    if !crate::sys::CAN_RECORD {
+        return Some(
+            "nothing is recorded on this platform, and dumps will be empty: heapsite records on x86-64 Linux",
+        );
+    }
+    // `init` itself has allocated by now.
+    (!crate::record::is_installed()).then_some(
+        "nothing is recorded, and dumps will be empty: no heapsite allocator is installed; the program needs \
+         `#[global_allocator] static HEAP: heapsite::Heapsite = heapsite::Heapsite::system();`",
+    )
+}
+
 /// Work that the recorder leaves to a thread that may allocate and wait. Called about every
 /// [`HOUSEKEEPING`](super::schedule::HOUSEKEEPING) on the helper thread, and before each dump on the thread that makes
 /// it, so two calls may overlap.

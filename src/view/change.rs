@@ -137,6 +137,7 @@ fn describe(growth: &Growth) -> Vec<String> {
 fn interval(quality: Quality, sampled: f64) -> String {
     let sampled = units::count(sampled.round() as i64);
     match quality.interval() {
+        Some(0) => format!("{sampled} sampled allocations, before sampling was turned off"),
         Some(interval) => format!(
             "1 in {} ({sampled} sampled allocations)",
             units::round_bytes(interval)

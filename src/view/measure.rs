@@ -1,6 +1,7 @@
 //! One number of a profile and what is known of its error.
 #![forbid(unsafe_code)]
 
+use crate::profile::told::Sampling;
 use crate::profile::{Profile, Sample, SiteDetail, Tally, ValueType};
 use crate::{Error, Result};
 
@@ -282,25 +283,43 @@ fn quality(profile: &Profile, facet: Facet, paired: bool) -> Quality {
     if facet == Facet::Other {
         return Quality::Unknown;
     }
+    let by_space = profile
+        .period_type
+        .as_ref()
+        .is_some_and(|t| t.kind == "space" && t.unit == "bytes");
+    let period = profile.period.max(0) as u64;
     if let Some(heap) = &profile.heap {
         if heap.exact {
             return Quality::Exact;
         }
         if profile.samples.iter().all(|sample| sample.detail.is_some()) {
-            return Quality::Recorded {
-                interval: heap.interval,
+            // The period is the larger one where intervals were mixed.
+            let interval = if by_space {
+                heap.interval.max(period)
+            } else {
+                heap.interval
             };
+            return Quality::Recorded { interval };
         }
     }
-    let by_space = profile
-        .period_type
-        .as_ref()
-        .is_some_and(|t| t.kind == "space" && t.unit == "bytes");
-    match profile.period {
-        1 if by_space && profile.heap.is_none() => Quality::Exact,
-        period if period >= 1 && by_space && paired => Quality::Derived {
-            interval: period as u64,
-        },
-        _ => Quality::Unknown,
+    let told = profile.told_sampling();
+    let is_exact = profile.heap.is_none() && matches!(told, None | Some(Sampling::Exact));
+    match (period, told) {
+        _ if !by_space => Quality::Unknown,
+        (1, _) if is_exact => Quality::Exact,
+        // Every allocation is recorded now, but not since the start: no interval says what is missing.
+        (0 | 1, _) => Quality::Unknown,
+        _ if !paired => Quality::Unknown,
+        // What was freed may have been sampled at another interval than what is live.
+        (
+            period,
+            Some(Sampling::Estimated {
+                largest: Some(largest),
+            }),
+        ) if !facet.is_live() => {
+            let interval = period.max(largest);
+            Quality::Derived { interval }
+        }
+        (interval, _) => Quality::Derived { interval },
     }
 }

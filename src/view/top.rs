@@ -26,6 +26,9 @@ pub fn describe(count: &Count) -> String {
     let kind = count.value.kind();
     match count.value.quality {
         Quality::Exact => format!("{kind}, exact"),
+        Quality::Recorded { interval: 0 } => format!(
+            "{kind}, estimated ({sampled} sampled allocations; sampling is off now), ±1 standard error"
+        ),
         Quality::Recorded { interval } => {
             let interval = units::round_bytes(interval);
             format!(

@@ -178,6 +178,24 @@ fn only_growth_beyond_chance_fails_and_only_when_asked() {
         Some(1)
     );
     assert_eq!(
+        code(&[
+            "diff",
+            "exact-base.pb.gz",
+            "exact-new.pb.gz",
+            "--fail-on-growth"
+        ]),
+        Some(1)
+    );
+    // Recording everything now does not make exact what was recorded before.
+    let late = [
+        "diff",
+        "late-base.pb.gz",
+        "late-new.pb.gz",
+        "--fail-on-growth",
+    ];
+    assert_eq!(code(&late), Some(0));
+    assert!(scene.run(&late).stdout.contains("of unknown accuracy"));
+    assert_eq!(
         code(&["diff", "new.json", "base.json", "--fail-on-growth"]),
         Some(0)
     );

@@ -30,6 +30,10 @@ pub(crate) fn write_all(dir: &Path) {
     save("new.pb.gz", &new);
     save("exact-base.json", &exact(shop(60, [40, 0], [500, 0])));
     save("exact-new.json", &exact(shop(260, [40, 600], [440, 80])));
+    save("exact-base.pb.gz", &exact(shop(60, [40, 0], [500, 0])));
+    save("exact-new.pb.gz", &exact(shop(260, [40, 600], [440, 80])));
+    save("late-base.pb.gz", &late(shop(60, [40, 0], [500, 0])));
+    save("late-new.pb.gz", &late(shop(260, [40, 600], [440, 80])));
     save("go.pb.gz", &go());
     save("addresses.json", &addresses());
     std::fs::write(dir.join("noise.bin"), [0x7f, b'E', b'L', b'F', 0, 1, 2, 3]).unwrap();
@@ -200,6 +204,13 @@ fn exact(mut profile: Profile) -> Profile {
             certain(tally);
         }
     }
+    profile
+}
+
+/// Everything is recorded, but was not from the start.
+fn late(profile: Profile) -> Profile {
+    let mut profile = exact(profile);
+    profile.heap.as_mut().unwrap().exact = false;
     profile
 }
 

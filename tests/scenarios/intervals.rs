@@ -87,6 +87,36 @@ pub(crate) fn set_again(interval: u64) {
     assert_all_settled();
 }
 
+/// The period covers everything live, and a comment tells of larger intervals; once something was not recorded,
+/// recording everything is not exact.
+pub(crate) fn mixed(interval: u64) {
+    start(1 << 20);
+    // The chance that none of them is sampled is exp(-64).
+    let old: Vec<Vec<u8>> = (0..64).map(|_| black_box(vec![1u8; 1 << 20])).collect();
+    heapsite::set_sample_interval(interval);
+    let new = black_box(vec![1u8; 5_000]);
+    let both = heapsite::snapshot().to_address_profile();
+    assert_eq!(both.period, 1 << 20);
+    drop(old);
+    let one = heapsite::snapshot().to_address_profile();
+    assert_eq!(one.period, interval as i64);
+    let told = "heapsite: intervals of up to 1048576 bytes were in force earlier";
+    assert!(
+        one.comments.iter().any(|line| line == told),
+        "{:?}",
+        one.comments
+    );
+    let mut bytes = Vec::new();
+    heapsite::format::pprof::write(&one, &mut bytes).unwrap();
+    let read = heapsite::format::pprof::read(&bytes).unwrap();
+    for kind in ["inuse_space", "alloc_space"] {
+        let value = heapsite::view::Value::find(&read, Some(kind)).unwrap();
+        assert_ne!(value.quality, heapsite::view::Quality::Exact, "{kind}");
+    }
+    drop((new, both, one, bytes, read));
+    assert_all_settled();
+}
+
 /// Paused: nothing new is recorded, what is freed is settled. Resumed: as before.
 pub(crate) fn pause_and_resume(interval: u64) {
     start(interval);
@@ -97,7 +127,11 @@ pub(crate) fn pause_and_resume(interval: u64) {
     heapsite::pause();
     let unseen = black_box(vec![1u8; 3_000]);
     drop(early);
-    assert_eq!(heapsite::snapshot().facts.live.bytes, 2_000);
+    let paused = heapsite::snapshot();
+    assert_eq!(paused.facts.live.bytes, 2_000);
+    // What is live was sampled at this interval, and its error bars are made of it.
+    assert_eq!(paused.facts.interval, interval);
+    assert_eq!(paused.to_address_profile().period, interval as i64);
     heapsite::resume();
     heapsite::resume();
     assert_eq!(heapsite::sample_interval(), interval);

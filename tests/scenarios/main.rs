@@ -87,6 +87,7 @@ fn main() -> ExitCode {
             SYSTEM,
             &[4 * KIB],
         ),
+        Scenario::new("interval_mixed", intervals::mixed, SYSTEM, &[1, 4 * KIB]),
         Scenario::new(
             "pause_and_resume",
             intervals::pause_and_resume,

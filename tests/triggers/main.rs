@@ -7,6 +7,9 @@ mod harness;
 mod settings;
 mod signals;
 
+#[global_allocator]
+static HEAP: heapsite::Heapsite = heapsite::Heapsite::system();
+
 fn main() -> std::process::ExitCode {
     let scenarios = [
         signals::SCENARIOS,

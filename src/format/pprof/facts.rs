@@ -1,6 +1,7 @@
 //! What a heapsite recorder knows, as comments for people: pprof shows them above every report.
 #![forbid(unsafe_code)]
 
+use crate::profile::told::{self, bytes};
 use crate::profile::{HeapFacts, Profile, Tally};
 
 /// The profile's comments, followed by its facts in words.
@@ -9,7 +10,7 @@ pub(super) fn comments(profile: &Profile) -> Vec<String> {
     let Some(heap) = &profile.heap else {
         return comments;
     };
-    comments.push(interval(heap));
+    comments.push(interval(heap, profile.period));
     comments.push(process(heap));
     comments.push(format!("live: {}", tally(&heap.live, heap.exact)));
     comments.push(format!("allocated: {}", tally(&heap.alloc, heap.exact)));
@@ -21,16 +22,7 @@ pub(super) fn comments(profile: &Profile) -> Vec<String> {
     if heap.losses.is_empty() {
         comments.push("losses: none".to_owned());
     }
-    for loss in &heap.losses {
-        let size = match loss.bytes_estimate > 0.0 {
-            true => format!(" (about {})", bytes(loss.bytes_estimate)),
-            false => String::new(),
-        };
-        comments.push(format!(
-            "loss: {} x {}{size}: {}",
-            loss.count, loss.reason, loss.meaning
-        ));
-    }
+    comments.extend(heap.losses.iter().map(told::loss));
     let own = &heap.footprint;
     comments.push(format!(
         "heapsite's own memory: {} resident, {} mapped, limit {}; {} sites, {} live samples",
@@ -43,19 +35,21 @@ pub(super) fn comments(profile: &Profile) -> Vec<String> {
     comments
 }
 
-fn interval(heap: &HeapFacts) -> String {
+fn interval(heap: &HeapFacts, period: i64) -> String {
+    let known = "values are estimates";
     match (heap.interval, heap.exact) {
-        (_, true) => "heapsite: exact, every allocation was recorded".to_owned(),
-        (0, _) => "heapsite: recording is off".to_owned(),
+        (_, true) => told::EXACT.to_owned(),
+        (0, _) if heap.is_not_installed() => told::NOT_INSTALLED.to_owned(),
+        (0, _) => format!("heapsite: recording is off: {known}"),
         (1, _) => {
-            "heapsite: every allocation is recorded now, but not since the start: values are \
-                   estimates"
-                .to_owned()
+            format!("heapsite: every allocation is recorded now, but not since the start: {known}")
         }
+        (interval, _) if period > interval as i64 => format!(
+            "heapsite: one allocation sampled per {interval} bytes on average now, and per up to {period} of what is \
+             live: {known}"
+        ),
         (interval, _) => {
-            format!(
-                "heapsite: one allocation sampled per {interval} bytes on average: values are estimates"
-            )
+            format!("heapsite: one allocation sampled per {interval} bytes on average: {known}")
         }
     }
 }
@@ -67,8 +61,8 @@ fn process(heap: &HeapFacts) -> String {
         None => String::new(),
     };
     format!(
-        "process {}{fork}, up {}, resident {}: {}",
-        process.pid,
+        "{}{fork}, up {}, resident {}: {}",
+        told::process(process.pid),
         seconds(heap.uptime_nanos),
         bytes(process.rss_bytes as f64),
         process.command
@@ -84,18 +78,6 @@ fn tally(tally: &Tally, exact: bool) -> String {
     }
     let error = bytes(tally.bytes_variance.max(0.0).sqrt());
     format!("{size} ± {error} in {objects} objects (estimated, one standard error)")
-}
-
-fn bytes(value: f64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut scaled = value;
-    let mut unit = 0;
-    while scaled.abs() >= 1024.0 && unit + 1 < UNITS.len() {
-        scaled /= 1024.0;
-        unit += 1;
-    }
-    let digits = if unit == 0 { 0 } else { 1 };
-    format!("{scaled:.digits$} {}", UNITS[unit])
 }
 
 fn seconds(nanos: u64) -> String {

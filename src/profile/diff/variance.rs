@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::profile::growth::{Basis, Growth, guess_variance};
+use crate::profile::told::Sampling;
 use crate::profile::{Profile, Sample, SiteDetail, Tally};
 
 /// One stack in one sample type.
@@ -83,9 +84,15 @@ impl Variances {
                 .collect(),
             exact: match &profile.heap {
                 Some(heap) => heap.exact,
-                None => period == Some(1),
+                None => {
+                    period == Some(1)
+                        && matches!(profile.told_sampling(), None | Some(Sampling::Exact))
+                }
             },
-            period: period.map(|period| period as f64),
+            // An interval of 1 that was not in force since the start says nothing about what is missing.
+            period: period
+                .filter(|&period| period > 1)
+                .map(|period| period as f64),
         }
     }
 
