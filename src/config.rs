@@ -50,6 +50,9 @@ pub(crate) enum SignalChoice {
 /// A disk must not fill up because nobody set `keep`, and nobody makes this many dumps by hand.
 const DEFAULT_KEEP: usize = 64;
 
+/// The recorder's first tables take a good third of this; with less it would record nothing.
+const LEAST_MEMORY: u64 = 1 << 20;
+
 impl Default for Config {
     fn default() -> Config {
         Config {
@@ -106,7 +109,7 @@ impl Config {
     /// one overflow site and further live samples are left out, both counted as losses.
     ///
     /// Default: 512 MiB; at the default interval a service uses about 1 MiB of it. The bound is there for
-    /// recording everything. Text: `memory=64MiB`.
+    /// recording everything. At least 1 MiB, for the first tables. Text: `memory=64MiB`.
     pub fn memory(mut self, bytes: u64) -> Config {
         self.memory = Some(bytes);
         self
@@ -207,6 +210,12 @@ impl Config {
             return Err(Error::config(format!(
                 "key `every`, value `0`: {}",
                 text::DURATIONS
+            )));
+        }
+        if let Some(bytes @ ..LEAST_MEMORY) = self.memory {
+            return Err(Error::config(format!(
+                "key `memory`, value `{bytes}`: accepted are at least {LEAST_MEMORY} bytes (1MiB), which the \
+                 recorder's first tables need"
             )));
         }
         if self.keep == Some(0) {

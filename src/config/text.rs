@@ -313,6 +313,7 @@ mod tests {
             Config::new().format(Format::Folded),
             Config::new().every(Duration::ZERO),
             Config::new().keep(0),
+            Config::new().memory((1 << 20) - 1),
         ] {
             assert!(config.validate().unwrap_err().is_config(), "{config:?}");
         }

@@ -33,6 +33,30 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         check: |outcome| outcome.succeeded(),
     },
     Scenario {
+        name: "settings_least_memory",
+        settings: Some("memory=1023KiB"),
+        program: |dir| {
+            refused(
+                "key `memory`, value `1047552`: accepted are at least 1048576 bytes (1MiB), which the recorder's \
+                 first tables need",
+            );
+            let config = Config::new().memory(1 << 20).interval(1).no_signal();
+            let _handle = config.init().unwrap();
+            let kept: Vec<String> = (0..100).map(|n: u32| n.to_string()).collect();
+            let facts = heapsite::snapshot().facts;
+            assert!(facts.live.objects > 100, "{facts:?}");
+            assert!(facts.footprint.mapped_bytes <= 1 << 20, "{facts:?}");
+            let full = |name: &str| name.ends_with("-full");
+            assert!(
+                !facts.losses.iter().any(|loss| full(&loss.reason)),
+                "{facts:?}"
+            );
+            drop(kept);
+            assert_eq!(crate::harness::files(dir).len(), 0);
+        },
+        check: |outcome| outcome.succeeded(),
+    },
+    Scenario {
         name: "settings_http_is_for_later",
         settings: Some("http=127.0.0.1:6060"),
         program: |_| {
