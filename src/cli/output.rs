@@ -6,8 +6,10 @@ use super::args::{Output, Target};
 use crate::format::{Format, folded};
 use crate::{Error, Profile, Result};
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The format that `--to` or the file's name asks for.
 ///
@@ -66,7 +68,7 @@ pub(super) fn write(
     if output.output.as_os_str() == "-" {
         out.write_all(&bytes)?;
     } else {
-        replace(&output.output, &bytes)?;
+        replace(&output.output, &bytes, out)?;
     }
     for note in notes(profile, format) {
         // A note that cannot be shown is no reason to fail: the file is written.
@@ -93,32 +95,80 @@ fn notes(profile: &Profile, format: Format) -> Vec<String> {
     notes
 }
 
-/// Writes `bytes` beside `path` and renames, so that nobody ever sees half a file. What is no plain file
-/// (`/dev/stdout`, a pipe) is written directly.
-fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes `bytes` beside `path` and renames, so that nobody ever sees half a file. A link is followed: the file it
+/// points to is what is meant. What is no plain file (a pipe, a terminal) is written directly.
+fn replace(path: &Path, bytes: &[u8], out: &mut dyn Write) -> Result<(), Failure> {
     let failed = |error| Error::io(format!("cannot write {}", path.display()), error);
-    if fs::metadata(path).is_ok_and(|facts| !facts.is_file()) {
-        let mut file = OpenOptions::new().write(true).open(path).map_err(failed)?;
-        return file.write_all(bytes).map_err(failed);
+    if is_stdout(path) {
+        return Ok(out.write_all(bytes)?);
     }
-    let temporary = Temporary(beside(path));
-    let mut file = File::create_new(&temporary.0).map_err(failed)?;
+    let old = fs::metadata(path).ok();
+    // A descriptor's file may have no name, or another one by now.
+    let descriptor = path.starts_with("/proc") || path.starts_with("/dev/fd");
+    if descriptor || old.as_ref().is_some_and(|old| !old.is_file()) {
+        let mut file = OpenOptions::new().write(true).open(path).map_err(failed)?;
+        return Ok(file.write_all(bytes).map_err(failed)?);
+    }
+    let path = follow(path).map_err(failed)?;
+    let (temporary, mut file) = Temporary::beside(&path).map_err(failed)?;
     file.write_all(bytes)
         .and_then(|()| file.sync_all())
         .map_err(failed)?;
-    fs::rename(&temporary.0, path).map_err(failed)
+    if let Some(old) = old {
+        // Only root may give files away, and some file systems have no modes: then it stays private.
+        let _ = fchown(&file, Some(old.uid()), Some(old.gid()));
+        let _ = file.set_permissions(old.permissions());
+    }
+    Ok(fs::rename(&temporary.0, &path).map_err(failed)?)
 }
 
-fn beside(path: &Path) -> PathBuf {
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
+/// Other names of our own output: opening them anew would write over what `>>` is to append to.
+fn is_stdout(path: &Path) -> bool {
+    let names = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+    names.iter().any(|name| path == Path::new(name))
+}
+
+/// Where a chain of links ends, even if nothing is there yet.
+fn follow(path: &Path) -> io::Result<PathBuf> {
+    const MOST: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..MOST {
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_symlink() => {}
+            _ => return Ok(path),
+        }
+        let target = fs::read_link(&path)?;
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    Err(io::Error::other("too many links"))
 }
 
 /// Removed when dropped; after the rename there is nothing left to remove.
 struct Temporary(PathBuf);
+
+impl Temporary {
+    /// A new file, for nobody else to read: a profile holds command lines and paths.
+    fn beside(path: &Path) -> io::Result<(Temporary, File)> {
+        let mut attempts = 0;
+        loop {
+            // A process with our id that was killed may have left one; the time tells them apart. Its own short
+            // name, because the other one may be as long as names may be.
+            let now = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default();
+            let (id, nanos) = (std::process::id(), now.as_nanos());
+            let path = path.with_file_name(format!(".heapsite.{id}.{nanos:x}.tmp"));
+            let mut options = OpenOptions::new();
+            match options.write(true).create_new(true).mode(0o600).open(&path) {
+                Ok(file) => return Ok((Temporary(path), file)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempts < 100 => {
+                    attempts += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
 
 impl Drop for Temporary {
     fn drop(&mut self) {

@@ -9,6 +9,7 @@ mod errors;
 mod fixtures;
 mod golden;
 mod machine;
+mod outputs;
 
 use std::ffi::OsStr;
 use std::io::Write;
