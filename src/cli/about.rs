@@ -4,6 +4,7 @@
 use super::input::display;
 use crate::Profile;
 use crate::profile::Loss;
+use crate::view::name::printable;
 use crate::view::units;
 use std::io::{self, Write};
 
@@ -32,10 +33,11 @@ pub(super) fn origin(name: &str, profile: &Profile) -> String {
         }
         None => {}
     }
-    match facts.is_empty() {
+    let origin = match facts.is_empty() {
         true => display(name).to_owned(),
         false => format!("{}: {}", display(name), facts.join(", ")),
-    }
+    };
+    printable(&origin).into_owned()
 }
 
 fn program(profile: &Profile) -> Option<&str> {
@@ -85,7 +87,8 @@ pub(super) fn explain(loss: &Loss) -> String {
         bytes if bytes > 0.0 => format!(", about {}", units::bytes(bytes)),
         _ => String::new(),
     };
-    format!("{} {count} {times}{size}: {}", loss.reason, loss.meaning)
+    let text = format!("{} {count} {times}{size}: {}", loss.reason, loss.meaning);
+    printable(&text).into_owned()
 }
 
 /// The profile has addresses without names, and nothing else.

@@ -4,6 +4,7 @@
 use super::args;
 use super::{Failure, about, input, json};
 use crate::profile::{HeapFacts, Profile, Tally, ValueType};
+use crate::view::name::printable;
 use crate::view::{Measure, Value, units};
 use serde_json::json;
 use std::io::{self, Write};
@@ -223,7 +224,7 @@ fn losses(profile: &Profile, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn line(out: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
-    writeln!(out, "{name:<14}  {text}")
+    writeln!(out, "{:<14}  {}", printable(name), printable(text))
 }
 
 fn number(number: usize) -> String {

@@ -3,6 +3,7 @@
 
 use super::growth::{Change, Growth, GrowthRow};
 use super::measure::Quality;
+use super::name::printable;
 use super::significance::{LEVEL, Verdict};
 use super::table::{Table, Tone};
 use super::top::{Layout, plural};
@@ -16,7 +17,7 @@ use std::io::{self, Write};
 /// What `out` returns.
 pub fn write(growth: &Growth, layout: &Layout, out: &mut dyn Write) -> io::Result<()> {
     for line in describe(growth) {
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", printable(&line))?;
     }
     let changed: Vec<&GrowthRow> = growth
         .rows

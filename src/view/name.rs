@@ -5,42 +5,60 @@
 #![forbid(unsafe_code)]
 
 use super::key::{Frame, Key};
+use std::borrow::Cow;
 
 const CUT: &str = "…";
+
+/// Text from a profile as one line that leaves the terminal alone: control characters (escape sequences, line ends) and
+/// those that turn the writing direction are shown as escapes such as `\u{1b}`.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let is_odd =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(is_odd) {
+        return text.into();
+    }
+    let mut clean = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match is_odd(c) {
+            true => clean.extend(c.escape_default()),
+            false => clean.push(c),
+        }
+    }
+    clean.into()
+}
 
 /// A row's name in at most `width` columns, if it can be had.
 pub fn fit_key(key: &Key, width: usize) -> String {
     match key {
-        Key::Name(name) => name.clone(),
-        _ => key
-            .frame()
-            .map_or_else(|| key.name().to_owned(), |frame| fit(frame, width)),
+        Key::Name(name) => printable(name).into_owned(),
+        _ => key.frame().map_or_else(
+            || printable(key.name()).into_owned(),
+            |frame| fit(frame, width),
+        ),
     }
 }
 
 /// A frame as `function  file:line` in at most `width` columns, if it can be had.
 pub fn fit(frame: &Frame, width: usize) -> String {
-    let file = source(&frame.file);
+    let (function, file) = (printable(&frame.function), printable(&frame.file));
+    let file = source(&file);
     let line = if frame.line > 0 {
         format!(":{}", frame.line)
     } else {
         String::new()
     };
     if file.is_empty() {
-        return fit_function(&frame.function, width);
+        return fit_function(&function, width);
     }
     let long = format!("{file}{line}");
     let short = format!("{}{line}", file.rsplit('/').next().unwrap_or(file));
-    for (function, place) in [
-        (frame.function.clone(), &long),
-        (frame.function.clone(), &short),
-    ] {
+    for place in [&long, &short] {
         if length(&function) + 2 + length(place) <= width {
             return format!("{function}  {place}");
         }
     }
     let room = width.saturating_sub(length(&short) + 2);
-    format!("{}  {short}", fit_function(&frame.function, room))
+    format!("{}  {short}", fit_function(&function, room))
 }
 
 /// A source path without what is the same on every machine: the toolchain's or the registry's folder.
@@ -56,6 +74,7 @@ fn source(path: &str) -> &str {
 
 /// A function's name in at most `width` columns, if it can be had.
 pub fn fit_function(name: &str, width: usize) -> String {
+    let name = &*printable(name);
     if length(name) <= width {
         return name.to_owned();
     }
@@ -176,6 +195,19 @@ mod tests {
         );
         assert_eq!(fit_function("one_very_long_name", 4), "one_very_long_name");
         assert_eq!(fit_function("broken<Vec<u8>::new", 12), "broken<…>");
+    }
+
+    #[test]
+    fn nothing_reaches_the_terminal_but_text() {
+        let evil = frame("shop::\u{1b}[31mred\n::f", "/a\r\u{202e}b.rs");
+        let shown = "shop::\\u{1b}[31mred\\n::f  /a\\r\\u{202e}b.rs:42";
+        assert_eq!(fit(&evil, 200), shown);
+        for width in 0..60 {
+            assert!(!fit(&evil, width).contains(char::is_control));
+        }
+        let thread = Key::Name("wor\u{9b}2Jker".into());
+        assert_eq!(fit_key(&thread, 80), "wor\\u{9b}2Jker");
+        assert!(matches!(printable("Größe → \u{1F980}"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use super::count::{Count, Order, Row};
 use super::key::{Blame, By};
 use super::measure::Quality;
+use super::name::printable;
 use super::table::{Paint, Table, Tone};
 use super::units;
 use std::io::{self, Write};
@@ -73,7 +74,7 @@ pub fn write(
 ) -> io::Result<()> {
     let shown = count.rows.len().min(layout.rows);
     let rows = &count.rows[..shown];
-    writeln!(out, "{}", describe(count))?;
+    writeln!(out, "{}", printable(&describe(count)))?;
     let error = count
         .value
         .quality
@@ -84,6 +85,7 @@ pub fn write(
         error.filter(|&error| error > 0.0),
         count.value.unit(),
     );
+    let total = printable(&total);
     let all = rows
         .iter()
         .fold(0i64, |sum, row| sum.saturating_add(row.flat.value));
