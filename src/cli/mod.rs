@@ -19,7 +19,7 @@ mod symbolize;
 mod target;
 mod top;
 
-use crate::Error;
+use crate::{Error, view};
 use args::{Args, Command};
 use clap::Parser;
 use std::ffi::OsString;
@@ -35,26 +35,55 @@ pub fn main() -> ExitCode {
 }
 
 /// Why a command ended early.
-enum Failure {
-    /// Whoever read our output has had enough (`heapsite top … | head`).
-    Pipe,
-    /// Something to tell.
-    Error(Error),
-}
+struct Failure(Error);
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        Failure::Error(error)
+        Failure(error)
     }
 }
 
 /// Only writing to `out` returns bare I/O errors; everything else says what it was doing.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Failure::Pipe,
-            _ => Failure::Error(Error::io("cannot write the output", error)),
+        Failure(Error::io("cannot write the output", error))
+    }
+}
+
+/// An output whose reader may leave (`heapsite top … | head`): what comes after that is dropped, and the command goes on
+/// to its exit code, which is often all that a script wants.
+struct UntilReaderLeaves<'o> {
+    out: &'o mut dyn Write,
+    has_left: bool,
+}
+
+impl UntilReaderLeaves<'_> {
+    fn note<T>(&mut self, done: io::Result<T>, otherwise: T) -> io::Result<T> {
+        match done {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.has_left = true;
+                Ok(otherwise)
+            }
+            done => done,
         }
+    }
+}
+
+impl Write for UntilReaderLeaves<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.has_left {
+            return Ok(bytes.len());
+        }
+        let done = self.out.write(bytes);
+        self.note(done, bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.has_left {
+            return Ok(());
+        }
+        let done = self.out.flush();
+        self.note(done, ())
     }
 }
 
@@ -69,16 +98,20 @@ fn run(
         Ok(args) => args,
         Err(usage) => return explain(&usage, &look, out, err),
     };
-    let done = execute(args, &look, out, err).and_then(|code| {
+    let mut out = UntilReaderLeaves {
+        out,
+        has_left: false,
+    };
+    let done = execute(args, &look, &mut out, err).and_then(|code| {
         out.flush()?;
         Ok(code)
     });
     match done {
         Ok(code) => code,
-        Err(Failure::Pipe) => ExitCode::SUCCESS,
-        Err(Failure::Error(error)) => {
-            // What a broken stderr cannot take is lost; the exit code still tells.
-            let _ = writeln!(err, "heapsite: {error}");
+        Err(Failure(error)) => {
+            // What a broken stderr cannot take is lost; the exit code still tells. Names from a profile may be in it.
+            let text = error.to_string();
+            let _ = writeln!(err, "heapsite: {}", view::name::printable(&text));
             ExitCode::from(2)
         }
     }
@@ -119,9 +152,12 @@ fn explain<'s>(
     } else {
         write!(stream, "{text}")
     };
-    match written.and_then(|()| stream.flush()) {
-        Ok(()) if !usage.use_stderr() => ExitCode::SUCCESS,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+    let shown = written.and_then(|()| stream.flush());
+    let reader_left = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    match (usage.use_stderr(), shown) {
+        (false, Ok(())) => ExitCode::SUCCESS,
+        (false, Err(error)) if reader_left(&error) => ExitCode::SUCCESS,
+        // Wrong usage is wrong whether or not somebody reads why.
         _ => ExitCode::from(2),
     }
 }

@@ -224,6 +224,31 @@ fn a_reader_that_leaves_is_no_error() {
 }
 
 #[test]
+fn an_exit_code_needs_no_reader() {
+    let scene = Scene::new();
+    let grown = ["diff", "base.json", "new.json", "--fail-on-growth"];
+    let grown_json = [&grown[..], &["--json"]].concat();
+    for (args, code) in [
+        (&grown[..], 1),
+        (&grown_json, 1),
+        (&["top", "missing.json"], 2),
+        (&["top", "new.json", "--by", "colour"], 2),
+        (&["--help"], 0),
+    ] {
+        // A pipe without a reader from the start.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = scene.command(args);
+        let status = command
+            .stdout(writer.try_clone().unwrap())
+            .stderr(writer)
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), Some(code), "{args:?}");
+    }
+}
+
+#[test]
 fn a_full_disk_is_an_error() {
     let scene = Scene::new();
     let full = std::fs::OpenOptions::new()
