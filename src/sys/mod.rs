@@ -9,6 +9,7 @@
 //! - [`ErrnoGuard`]: puts `errno` back
 //!
 //! Above it: [`process_id`], [`resident_bytes`], [`exit`] (a last call), [`signal`] (handlers that chain),
+//! [`stderr`] (a line that never waits),
 //! [`trim`] (freed memory back to the system); for the command `send` (a signal) and `terminal` (its width).
 
 #[cfg(target_os = "linux")]
@@ -26,6 +27,7 @@ pub(crate) mod objects;
 #[cfg(feature = "cli")]
 pub(crate) mod send;
 pub(crate) mod signal;
+pub(crate) mod stderr;
 #[cfg(feature = "cli")]
 pub(crate) mod terminal;
 pub(crate) mod trim;

@@ -48,6 +48,7 @@ use worker::{Manner, Worker};
 ///
 /// As [`Config::from_env`] and [`Config::init`].
 pub fn init() -> Result<Handle> {
+    let _own_work = wiring::own_work();
     Config::from_env()?.init()
 }
 
@@ -60,6 +61,7 @@ pub fn init() -> Result<Handle> {
 ///
 /// If the directory or the file cannot be used (also reported on stderr), or for [`Format::Folded`].
 pub fn dump(dir: impl AsRef<Path>, format: Format) -> Result<PathBuf> {
+    let _own_work = wiring::own_work();
     let config = Config::new().format(format);
     config.validate()?;
     let dir = dir.as_ref();
@@ -91,6 +93,7 @@ impl Config {
     /// fail to start over it); if a setting makes no sense; if the system refuses a thread, a socket or the
     /// signal. Nothing is left running then.
     pub fn init(self) -> Result<Handle> {
+        let _own_work = wiring::own_work();
         self.validate()?;
         let pid = std::process::id();
         let claim = Claim::take(pid)?;
@@ -152,7 +155,8 @@ impl Config {
 }
 
 /// Running triggers. Dropping it stops them: the helper thread finishes what it was asked for, takes the final
-/// dump if there is to be one, and has ended when the drop returns.
+/// dump if there is to be one, and has ended when the drop returns. Should that take more than 20 seconds (a disk that
+/// hangs, say), the drop returns without it and stderr says so.
 ///
 /// In a forked child it is a memory only: the triggers go on in the parent, dropping it does nothing, and the
 /// child may call [`init`] for itself.
@@ -177,6 +181,7 @@ impl Handle {
     ///
     /// If the directory or the file cannot be used; also reported on stderr.
     pub fn dump(&self) -> Result<PathBuf> {
+        let _own_work = wiring::own_work();
         if self.is_of_parent() || worker::is_helper() {
             return worker::dump_to(&self.dir, self.manner);
         }
@@ -209,6 +214,7 @@ impl fmt::Debug for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        let _own_work = wiring::own_work();
         let Some(thread) = self.thread.take() else {
             return;
         };
@@ -220,7 +226,7 @@ impl Drop for Handle {
             armed.disarm();
         }
         self.desk.ask_to_stop();
-        if !worker::is_helper() {
+        if !worker::is_helper() && wait_until_closed(&self.desk) {
             // An error is a panic of the helper, which the panic hook has told already.
             let _ = thread.join();
         }
@@ -261,6 +267,20 @@ fn free(pid: u32) {
     let _ = OWNER.compare_exchange(pid, 0, Ordering::Relaxed, Ordering::Relaxed);
 }
 
+/// Whether [`ACTIVE`] can be locked. It is held for moments only; if it stays locked, this process was forked while a
+/// thread of its parent held it, and nobody here will ever unlock it. That is so at each `init` of this process and of
+/// its own children, whoever owned triggers meanwhile.
+fn lock_is_usable() -> bool {
+    const TRIES: u32 = 200;
+    (0..TRIES).any(|_| {
+        let locked = matches!(ACTIVE.try_lock(), Err(TryLockError::WouldBlock));
+        if locked {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        !locked
+    })
+}
+
 /// The right of this process to start triggers; given back unless [`Claim::keep`] is called.
 struct Claim {
     pid: u32,
@@ -278,8 +298,7 @@ impl Claim {
             ));
         }
         let claim = Claim { pid };
-        // From another process's id: nobody here can hold the lock, unless the parent forked while it did.
-        if owner != 0 && matches!(ACTIVE.try_lock(), Err(TryLockError::WouldBlock)) {
+        if !lock_is_usable() {
             return Err(Error::unsupported(
                 "no triggers in this process: it was forked while its parent started or stopped its own",
             ));
@@ -313,14 +332,41 @@ const EXIT_PATIENCE: Duration = Duration::from_secs(20);
 /// nobody may keep a process from ending for ever. Also when no final dump was asked for: a dump that is being
 /// written shall not stay half-written.
 extern "C" fn at_exit() {
+    let _own_work = wiring::own_work();
     let Some(desk) = active_desk() else { return };
     if worker::is_helper() {
         return; // a panic hook that exits, called while the helper dumps: it cannot wait for itself
     }
     desk.ask_to_stop();
-    if !desk.wait_until_closed(EXIT_PATIENCE) {
+    wait_until_closed(&desk);
+}
+
+/// Waits for the helper thread as long as anybody may be kept waiting; `false`: it is left to itself.
+fn wait_until_closed(desk: &Desk) -> bool {
+    let closed = desk.wait_until_closed(EXIT_PATIENCE);
+    if !closed {
         report::line(format_args!(
-            "a dump was still being written after {EXIT_PATIENCE:?} and is lost"
+            "a dump was still being written after {EXIT_PATIENCE:?} and may be lost"
         ));
+    }
+    closed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As in a child that was forked while its parent held the lock: each try fails, and none hangs.
+    #[test]
+    fn a_lock_that_nobody_will_open_is_an_error_every_time() {
+        // No process has this id, so no other test can be taken for the owner.
+        const NOBODY: u32 = u32::MAX;
+        let held = active();
+        for _ in 0..2 {
+            let refused = Claim::take(NOBODY).err().unwrap();
+            assert!(refused.is_unsupported(), "{refused}");
+        }
+        drop(held);
+        drop(Claim::take(NOBODY).unwrap());
     }
 }

@@ -2,16 +2,16 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::fs::File;
-use std::io::Write;
-use std::os::fd::AsFd;
+use std::time::Duration;
 
-/// Writes one line, prefixed with `heapsite:`. A closed stderr is nobody's problem.
-///
-/// Past `std::io::stderr`'s lock, which another thread may have held when this process was forked.
+use crate::sys;
+
+/// A reader that is only slow gets every line; one that has stopped holds nobody up for longer.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Writes one line, prefixed with `heapsite:`. A closed stderr is nobody's problem, and where nobody reads a full pipe
+/// the line is lost: it must not stop the program.
 pub(super) fn line(what: fmt::Arguments<'_>) {
     let text = format!("heapsite: {}\n", what.to_string().replace('\n', " "));
-    if let Ok(stderr) = std::io::stderr().as_fd().try_clone_to_owned() {
-        let _ = File::from(stderr).write_all(text.as_bytes());
-    }
+    let _ = sys::stderr::write(text.as_bytes(), PATIENCE);
 }

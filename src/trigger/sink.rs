@@ -9,12 +9,14 @@
 //! quotas) say so while the error can still be reported.
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::report;
 use crate::error::{Error, Result};
@@ -72,34 +74,62 @@ impl Sink {
 
     /// Tries out whether a file can be made here, and removes it again.
     pub(super) fn probe(&self) -> Result<()> {
-        let (temporary, file) = Temporary::create(&self.dir, self.pid, 0)?;
+        let created = Temporary::create(&self.dir, self.pid, 0);
+        let (temporary, file) = created.map_err(|error| self.cannot_create(error))?;
         drop((file, temporary));
         Ok(())
     }
 
-    /// Makes a dump file with what `fill` writes, and deletes the oldest ones beyond `keep`.
+    /// Makes a dump file with what `fill` writes, and deletes the oldest ones beyond `keep`. On a full disk, and unless
+    /// all are to be kept, the oldest one makes room, and `fill` is called once more.
     ///
     /// After an error there is no new file.
     pub(super) fn write(
         &mut self,
         extension: &str,
-        fill: impl FnOnce(&mut dyn Write) -> Result<()>,
+        fill: &mut dyn FnMut(&mut dyn Write) -> Result<()>,
     ) -> Result<PathBuf> {
-        let (temporary, file) = Temporary::create(
-            &self.dir,
-            self.pid,
-            self.last_seq.load(Ordering::Relaxed) + 1,
-        )?;
+        let is_full = Cell::new(false);
+        let mut outcome = self.write_once(extension, fill, &is_full);
+        // What is newest tells most; what is old has very likely been fetched.
+        if outcome.is_err()
+            && is_full.get()
+            && self.keep.is_some()
+            && let Some(oldest) = self.forget_one()
+        {
+            report::line(format_args!(
+                "the disk is full: deleted the old dump `{}` to make room",
+                oldest.display()
+            ));
+            outcome = self.write_once(extension, fill, &is_full);
+        }
+        let path = outcome?;
+        self.written.push_back(path.clone());
+        while self.keep.is_some_and(|keep| self.written.len() > keep) {
+            self.forget_one();
+        }
+        Ok(path)
+    }
+
+    fn write_once(
+        &self,
+        extension: &str,
+        fill: &mut dyn FnMut(&mut dyn Write) -> Result<()>,
+        is_full: &Cell<bool>,
+    ) -> Result<PathBuf> {
         let failed = |error| {
-            Error::io(
-                format!("cannot write a dump into `{}`", self.dir.display()),
-                error,
-            )
+            note_full(&error, is_full);
+            let what = format!("cannot write a dump into `{}`", self.dir.display());
+            Error::io(what, error)
         };
-        let mut out = BufWriter::new(file);
+        let seq = self.last_seq.load(Ordering::Relaxed) + 1;
+        let (temporary, file) = Temporary::create(&self.dir, self.pid, seq)
+            .inspect_err(|error| note_full(error, is_full))
+            .map_err(|error| self.cannot_create(error))?;
+        let mut out = BufWriter::new(NotesFull { file, is_full });
         let filled = fill(&mut out);
         let (file, flushed) = match out.into_inner() {
-            Ok(file) => (Some(file), Ok(())),
+            Ok(NotesFull { file, .. }) => (Some(file), Ok(())),
             Err(stuck) => (None, Err(stuck.into_error())),
         };
         // The writer's error says more than the flush's, which only follows from it.
@@ -117,9 +147,16 @@ impl Sink {
             }
         }
         let path = self.give_name(temporary, extension)?;
-        self.written.push_back(path.clone());
-        self.forget_oldest();
+        // A name is on the disk when its directory is. Some file systems cannot say, and the file is whole either way.
+        let _ = File::open(&self.dir).and_then(|dir| dir.sync_all());
         Ok(path)
+    }
+
+    fn cannot_create(&self, error: io::Error) -> Error {
+        Error::io(
+            format!("cannot create a dump in `{}`", self.dir.display()),
+            error,
+        )
     }
 
     /// Turns the temporary file into the dump with the next free number.
@@ -142,21 +179,46 @@ impl Sink {
         }
     }
 
-    fn forget_oldest(&mut self) {
-        while self.keep.is_some_and(|keep| self.written.len() > keep) {
-            let Some(oldest) = self.written.pop_front() else {
-                return;
-            };
-            match fs::remove_file(&oldest) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    report::line(format_args!(
-                        "cannot delete the old dump `{}`: {error}",
-                        oldest.display()
-                    ));
-                }
-                _ => {}
+    /// Deletes the oldest dump of this sink; `None`: there is none.
+    fn forget_one(&mut self) -> Option<PathBuf> {
+        let oldest = self.written.pop_front()?;
+        match fs::remove_file(&oldest) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                report::line(format_args!(
+                    "cannot delete the old dump `{}`: {error}",
+                    oldest.display()
+                ));
             }
+            _ => {}
         }
+        Some(oldest)
+    }
+}
+
+/// A file that remembers whether a write failed for want of room: the error that comes out of a format's writer has been
+/// through several hands.
+struct NotesFull<'c> {
+    file: File,
+    is_full: &'c Cell<bool>,
+}
+
+impl Write for NotesFull<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes);
+        written.inspect_err(|error| note_full(error, self.is_full))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn note_full(error: &io::Error, is_full: &Cell<bool>) {
+    if matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    ) {
+        is_full.set(true);
     }
 }
 
@@ -166,13 +228,15 @@ struct Temporary {
 }
 
 impl Temporary {
-    fn create(dir: &Path, pid: u32, seq: u64) -> Result<(Temporary, File)> {
-        // A process with our id that was killed may have left one, and in shared directories anybody may try
-        // to be in the way; `O_EXCL` follows no link, and a few more names are cheap.
+    fn create(dir: &Path, pid: u32, seq: u64) -> io::Result<(Temporary, File)> {
+        // A process with our id that was killed may have left some, and in shared directories anybody may try to be in
+        // the way; the time makes each name new, and `O_EXCL` follows no link.
         const ATTEMPTS: u32 = 100;
         let mut attempt = 0;
         loop {
-            let path = dir.join(format!(".heapsite.{pid}.{seq}.tmp{attempt}"));
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let nanos = now.map_or(0, |now| now.as_nanos());
+            let path = dir.join(format!(".heapsite.{pid}.{seq}.{nanos:x}.{attempt}.tmp"));
             match OpenOptions::new()
                 .write(true)
                 .create_new(true)
@@ -188,10 +252,7 @@ impl Temporary {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && attempt < ATTEMPTS => {
                     attempt += 1
                 }
-                Err(error) => {
-                    let what = format!("cannot create a dump in `{}`", dir.display());
-                    return Err(Error::io(what, error));
-                }
+                Err(error) => return Err(error),
             }
         }
     }
@@ -284,7 +345,7 @@ mod tests {
     }
 
     fn dump(sink: &mut Sink, text: &str) -> PathBuf {
-        sink.write("json", |out| {
+        sink.write("json", &mut |out| {
             out.write_all(text.as_bytes())
                 .map_err(|error| Error::io("", error))
         })
@@ -341,7 +402,7 @@ mod tests {
     fn a_failed_or_panicking_writer_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let mut sink = open(dir.path(), None).unwrap();
-        let failed = sink.write("json", |out| {
+        let failed = sink.write("json", &mut |out| {
             out.write_all(b"half")
                 .map_err(|error| Error::io("", error))?;
             Err(Error::input("no more"))
@@ -352,23 +413,47 @@ mod tests {
         );
         assert_eq!(failed.unwrap_err().to_string(), place);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            sink.write("json", |_| std::panic::resume_unwind(Box::new(())))
+            sink.write("json", &mut |_| std::panic::resume_unwind(Box::new(())))
         }));
         assert!(panicked.is_err());
         assert_eq!(names(dir.path()), [""; 0]);
     }
 
     #[test]
-    fn a_leftover_temporary_is_stepped_over_and_stays() {
+    fn only_a_full_disk_is_worth_an_old_dump() {
+        let dir = tempfile::tempdir().unwrap();
+        let full = || io::Error::from(ErrorKind::StorageFull);
+        let is_full = Cell::new(false);
+        note_full(&full(), &is_full);
+        assert!(is_full.replace(false));
+        note_full(&ErrorKind::PermissionDenied.into(), &is_full);
+        assert!(!is_full.get());
+        // Nothing here was full, so nothing is deleted for it.
+        let mut sink = open(dir.path(), Some(5)).unwrap();
+        dump(&mut sink, "old");
+        let mut calls = 0;
+        let failed = sink.write("json", &mut |_| {
+            calls += 1;
+            Err(Error::io("", ErrorKind::Other.into()))
+        });
+        assert!(failed.is_err() && calls == 1);
+        assert_eq!(names(dir.path()).len(), 1);
+    }
+
+    #[test]
+    fn leftover_temporaries_are_in_nobodys_way() {
         let dir = tempfile::tempdir().unwrap();
         let pid = std::process::id();
-        let leftover = format!(".heapsite.{pid}.1.tmp0");
-        fs::write(dir.path().join(&leftover), "killed half-way").unwrap();
-        dump(&mut open(dir.path(), None).unwrap(), "whole");
-        assert_eq!(
-            names(dir.path()),
-            [leftover, format!("heapsite.{pid}.1.json")]
-        );
+        let leftovers: Vec<String> = (0..=200)
+            .map(|n| format!(".heapsite.{pid}.1.tmp{n}"))
+            .collect();
+        for name in &leftovers {
+            fs::write(dir.path().join(name), "killed half-way").unwrap();
+        }
+        let mut sink = open(dir.path(), None).unwrap();
+        sink.probe().unwrap();
+        dump(&mut sink, "whole");
+        assert_eq!(names(dir.path()).len(), leftovers.len() + 1);
     }
 
     #[test]

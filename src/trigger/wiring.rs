@@ -33,7 +33,7 @@ pub(super) fn housekeeping() {
 }
 
 /// While it lives, what this thread allocates is counted as heapsite's own work instead of the program's: the next
-/// dump should not show how this one was written.
+/// profile should show neither how this one was written nor what heapsite keeps for itself. Guards nest.
 pub(super) fn own_work() -> crate::record::local::Ignore {
     crate::record::local::Ignore::new()
 }

@@ -140,7 +140,7 @@ pub(super) fn dump_to(dir: &std::path::Path, manner: Manner) -> Result<PathBuf> 
 /// One dump, on this thread. An error goes to stderr, too: the caller may not look.
 fn dump_into(sink: &mut Sink, manner: Manner) -> Result<PathBuf> {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let _own_work = wiring::own_work();
+        let _own_work = wiring::own_work(); // in a forked child this is a thread of the program
         wiring::housekeeping();
         let snapshot = crate::snapshot();
         let profile = if manner.symbolize {
@@ -149,7 +149,7 @@ fn dump_into(sink: &mut Sink, manner: Manner) -> Result<PathBuf> {
             snapshot.to_address_profile()
         };
         drop(snapshot);
-        sink.write(manner.format.extension(), |out| {
+        sink.write(manner.format.extension(), &mut |out| {
             manner.format.write(&profile, out)
         })
     }))
@@ -175,6 +175,7 @@ pub(super) fn on_thread<R: Send + 'static>(
             .stack_size(STACK_BYTES)
             .spawn(|| {
                 IS_HELPER.set(true);
+                let _own_work = wiring::own_work();
                 f()
             })
     })

@@ -186,6 +186,30 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "own_work_is_not_the_programs",
+        settings: Some("signal=SIGUSR1,final=true,format=json"),
+        program: |_| {
+            heapsite::set_sample_interval(1);
+            let handle = heapsite::init().unwrap();
+            handle.dump().unwrap();
+            raise(libc::SIGUSR1);
+            drop(handle);
+            drop(std::hint::black_box(Box::new(1_u64)));
+            let profile = heapsite::snapshot().to_profile();
+            let named = |part: &str| {
+                let name = profile.functions.iter().map(|function| &function.name);
+                name.filter(|name| name.contains(part)).count()
+            };
+            // What the program does is there, so what heapsite does would be, too.
+            assert!(named("triggers::exit") > 0);
+            assert_eq!(
+                [named("heapsite::trigger"), named("heapsite::config")],
+                [0, 0]
+            );
+        },
+        check: |outcome| outcome.succeeded(),
+    },
+    Scenario {
         name: "handles_one_after_another",
         settings: None,
         program: one_after_another,

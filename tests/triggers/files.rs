@@ -174,7 +174,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         check: |outcome| {
             outcome.succeeded();
             if !outcome.stderr.starts_with("skipped") {
-                outcome.told(&["No space left on device"]);
+                outcome.told(&[
+                    "No space left on device",
+                    "the disk is full: deleted the old dump",
+                ]);
             }
         },
     },
@@ -255,7 +258,8 @@ fn full_disk(dir: &Path) {
         eprintln!("skipped: a file system may not be mounted here");
         return;
     }
-    let handle = Config::from_env().unwrap().dir(&small).init().unwrap();
+    let config = || Config::from_env().unwrap().dir(&small);
+    let handle = config().keep_all().init().unwrap();
     let whole = handle.dump().unwrap();
     fill(&small.join("filler"));
     let error = handle.dump().unwrap_err();
@@ -273,6 +277,14 @@ fn full_disk(dir: &Path) {
     // The service goes on, and so do the dumps once there is room.
     fs::remove_file(small.join("filler")).unwrap();
     whole_dump(&handle.dump().unwrap());
+    drop(handle);
+    // Where old dumps may go, the oldest of this handle makes room; the others stay.
+    let handle = config().keep(5).init().unwrap();
+    let oldest = handle.dump().unwrap();
+    fill(&small.join("filler"));
+    let newest = handle.dump().unwrap();
+    whole_dump(&newest);
+    assert!(!oldest.exists() && whole.exists());
     drop(handle);
     // SAFETY: a terminated path.
     assert_eq!(unsafe { libc::umount(c"small".as_ptr()) }, 0);

@@ -6,6 +6,7 @@ mod fork;
 mod harness;
 mod settings;
 mod signals;
+mod stalled;
 
 #[global_allocator]
 static HEAP: heapsite::Heapsite = heapsite::Heapsite::system();
@@ -17,6 +18,7 @@ fn main() -> std::process::ExitCode {
         files::SCENARIOS,
         fork::SCENARIOS,
         settings::SCENARIOS,
+        stalled::SCENARIOS,
     ];
     harness::main(&scenarios.into_iter().flatten().collect::<Vec<_>>())
 }

@@ -101,6 +101,34 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "signal_chains_with_its_information",
+        settings: Some("signal=SIGUSR1"),
+        program: |dir| {
+            let handler = count_from_us as *const () as usize;
+            install(libc::SIGUSR1, handler, libc::SA_SIGINFO);
+            one_signal(dir, libc::SIGUSR1);
+            assert_eq!(CALLS.load(Ordering::SeqCst), 1);
+        },
+        check: |outcome| {
+            outcome.succeeded();
+            outcome.whole_dumps(1);
+        },
+    },
+    Scenario {
+        name: "signal_named_is_taken_from_ignoring",
+        settings: Some("signal=SIGHUP"),
+        // As under `nohup`.
+        program: |dir| {
+            install(libc::SIGHUP, libc::SIG_IGN, 0);
+            one_signal(dir, libc::SIGHUP);
+        },
+        check: |outcome| {
+            outcome.succeeded();
+            assert_eq!(outcome.whole_dumps(1), [1]);
+            outcome.told(&["signal: wrote /"]);
+        },
+    },
+    Scenario {
         name: "signal_keeps_interrupting_system_calls",
         settings: Some("signal=SIGUSR1"),
         program: interrupted_read,
@@ -145,7 +173,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "signal_storm_while_dumping",
-        settings: Some("signal=SIGUSR1,every=1ms,keep=3"),
+        settings: Some("signal=SIGUSR1,every=1ms,keep=3,symbolize=false"),
         program: storm,
         check: |outcome| {
             outcome.succeeded();
@@ -292,6 +320,22 @@ static CALLS: AtomicUsize = AtomicUsize::new(0);
 
 extern "C" fn count(_: libc::c_int) {
     CALLS.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Counts only signals that say who sent them.
+extern "C" fn count_from_us(
+    signal: libc::c_int,
+    information: *const libc::siginfo_t,
+    context: *const libc::c_void,
+) {
+    if information.is_null() || context.is_null() {
+        return;
+    }
+    // SAFETY: the kernel passes a valid one to a handler with SA_SIGINFO, and this signal was sent by a process.
+    let (number, sender) = unsafe { ((*information).si_signo, (*information).si_pid()) };
+    if number == signal && u32::try_from(sender) == Ok(std::process::id()) {
+        CALLS.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 pub(crate) fn install(signal: libc::c_int, handler: usize, flags: libc::c_int) {
