@@ -171,12 +171,22 @@ fn length(answer: &[u8]) -> Option<usize> {
     header(head(answer)?.0, "content-length")?.parse().ok()
 }
 
-/// All the bytes that the head announced are there.
+/// The body comes in chunks, each with its size; this goes before a length.
+fn is_chunked(head: &str) -> bool {
+    let coding = header(head, "transfer-encoding").unwrap_or("");
+    coding.eq_ignore_ascii_case("chunked")
+}
+
+/// All the bytes that the head announced are there, or the last chunk.
 fn is_whole(answer: &[u8]) -> bool {
-    match (head(answer), length(answer)) {
-        (Some((_, start)), Some(length)) => answer.len() - start >= length,
-        _ => false,
+    let Some((head, start)) = head(answer) else {
+        return false;
+    };
+    if is_chunked(head) {
+        // Looked at in full only where it may be the end: all ends of bodies look so, and few chunks do.
+        return answer.ends_with(b"\r\n\r\n") && unchunk(&answer[start..]).is_ok();
     }
+    length(answer).is_some_and(|length| answer.len() - start >= length)
 }
 
 /// The body of a whole answer, or what is wrong with it.
@@ -195,9 +205,7 @@ fn body(answer: &[u8]) -> Result<Vec<u8>, String> {
             "the server says {code} and points to {to}; redirects are not followed"
         ));
     }
-    let chunked = header(head, "transfer-encoding")
-        .is_some_and(|value| value.eq_ignore_ascii_case("chunked"));
-    let body = if chunked {
+    let body = if is_chunked(head) {
         unchunk(bytes)?
     } else {
         whole(bytes, length(answer))?

@@ -4,7 +4,8 @@ use super::*;
 use std::net::TcpListener;
 use std::thread;
 
-/// A server that gives one answer, then keeps the connection open until the client hangs up.
+/// A server that gives one answer. Where the answer tells its end, it keeps the connection open until the client hangs
+/// up, as servers do that ignore `Connection: close`.
 fn serve(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -16,8 +17,9 @@ fn serve(answer: &'static [u8]) -> String {
             request[..read].starts_with(b"GET /debug/pprof/heap?gc=1 HTTP/1.1\r\nHost: 127.0.0.1:")
         );
         stream.write_all(answer).unwrap();
-        if length(answer).is_some() {
-            let _ = stream.read(&mut request);
+        let is_told = |head| header(head, "content-length").is_some() || is_chunked(head);
+        if head(answer).is_some_and(|(head, _)| is_told(head)) && is_whole(answer) {
+            assert_eq!(stream.read(&mut request).unwrap_or(0), 0);
         }
     });
     format!("http://127.0.0.1:{port}/debug/pprof/heap?gc=1#top")
@@ -28,6 +30,7 @@ fn bodies_by_length_chunks_or_end() {
     for answer in [
         &b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"[..],
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n",
         b"HTTP/1.0 200 OK\r\n\r\nhello",
     ] {
         assert_eq!(get(&serve(answer)).unwrap(), b"hello");
@@ -91,5 +94,22 @@ fn addresses() {
         "http://h/\r\nX: y",
     ] {
         assert!(Address::parse(wrong).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_chunk_that_looks_like_the_end_is_none() {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (body, whole) in [
+        ("4\r\n\r\n\r\n", false),
+        ("7\r\n0\r\n\r\nab\r\n", false),
+        ("4\r\n\r\n\r\n\r\n0\r\n\r\n", true),
+        ("0\r\n\r\n", true),
+    ] {
+        assert_eq!(
+            is_whole(format!("{head}{body}").as_bytes()),
+            whole,
+            "{body:?}"
+        );
     }
 }
