@@ -4,6 +4,7 @@
 use super::args;
 use super::style::Look;
 use super::{Failure, about, input, json};
+use crate::profile::told::Sampling;
 use crate::view::growth::{Change, Sum};
 use crate::view::significance::Verdict;
 use crate::view::top::Layout;
@@ -62,6 +63,13 @@ pub(super) fn run(
                  `heapsite symbolize` gives it some"
             );
         }
+        if knows_less(&base, &new) {
+            let _ = writeln!(
+                err,
+                "heapsite: note: JSON dumps (HEAPSITE=format=json) of one process say more: errors that cancel, lifetimes, \
+                 threads"
+            );
+        }
         if growth.span_nanos.is_some_and(|span| span < 0) {
             let _ = writeln!(
                 err,
@@ -75,6 +83,14 @@ pub(super) fn run(
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Two pprof files of one process, as heapsite's comments tell; exact ones lack nothing that a difference needs.
+fn knows_less(base: &Profile, new: &Profile) -> bool {
+    let exact = |profile: &Profile| profile.told_sampling() == Some(Sampling::Exact);
+    let pid = base.told_pid();
+    let same = pid.is_some() && pid == new.told_pid();
+    same && base.heap.is_none() && new.heap.is_none() && !(exact(base) && exact(new))
 }
 
 fn is_finding(change: &Change) -> bool {

@@ -26,6 +26,7 @@ pub(crate) fn write_all(dir: &Path) {
     };
     let (base, new) = (shop(60, [40, 0], [500, 0]), shop(260, [40, 600], [440, 80]));
     save("base.json", &base);
+    save("base.pb.gz", &base);
     save("new.json", &new);
     save("new.pb.gz", &new);
     save("exact-base.json", &exact(shop(60, [40, 0], [500, 0])));

@@ -218,6 +218,18 @@ fn profiles_that_cannot_match_are_pointed_out() {
         note.contains("one profile has names and the other has none"),
         "{note}"
     );
+    let note = scene.run(&["diff", "base.pb.gz", "new.pb.gz"]).stderr;
+    assert!(
+        note.contains("JSON dumps") && note.lines().count() == 1,
+        "{note}"
+    );
+    for [base, new] in [
+        ["exact-base.pb.gz", "exact-new.pb.gz"],
+        ["go.pb.gz", "go.pb.gz"],
+        ["base.json", "new.pb.gz"],
+    ] {
+        assert_eq!(scene.run(&["diff", base, new]).stderr, "");
+    }
     let note = scene.run(&["diff", "new.json", "base.json"]).stderr;
     assert!(note.contains("the wrong way round?"), "{note}");
     assert_eq!(scene.run(&["diff", "base.json", "new.json"]).stderr, "");
