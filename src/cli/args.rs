@@ -34,8 +34,9 @@ pub(super) enum Command {
 pub(super) struct Top {
     /// The profile: a file, `-` or an http:// address
     pub(super) profile: String,
-    /// What to add up and sort by: alloc_objects, alloc_space, inuse_objects, inuse_space, lifetime, or another
-    /// sample type of the profile [default: the profile's own, for a heap profile inuse_space]
+    /// What to add up and sort by: alloc_objects, alloc_space, inuse_objects, inuse_space, or another sample type of the
+    /// profile; or lifetime: most freed bytes first, with their mean lifetime [default: the profile's own, for a heap
+    /// profile inuse_space]
     #[arg(short, long, value_name = "VALUE")]
     pub(super) sort: Option<String>,
     /// Sort by what passed through a row instead of what it is blamed for

@@ -18,6 +18,13 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<ExitCode, Failure> {
+    if args.cum && args.sort.as_deref() == Some("lifetime") {
+        return Err(Error::input(
+            "--cum does not go with --sort lifetime: freed bytes and their lifetimes are known for what a row is blamed \
+             for; --by function or crate adds them up",
+        )
+        .into());
+    }
     let profile = input::read(&args.profile)?;
     let in_input = |error: Error| error.context(input::display(&args.profile));
     let by_lifetime = args.sort.as_deref() == Some("lifetime");

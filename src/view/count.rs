@@ -56,7 +56,7 @@ pub enum Order {
     Flat,
     /// By what passed through it.
     Cum,
-    /// By mean lifetime.
+    /// By freed bytes, of which each row has a mean lifetime: much freed and short-lived is churn.
     Lifetime,
 }
 
@@ -66,7 +66,7 @@ impl Count {
         let rank = |row: &Row| match order {
             Order::Flat => (row.flat.value as f64, row.cum.value as f64),
             Order::Cum => (row.cum.value as f64, row.flat.value as f64),
-            Order::Lifetime => (row.mean_lifetime().unwrap_or(-1.0), row.freed_bytes),
+            Order::Lifetime => (row.freed_bytes, -row.mean_lifetime().unwrap_or(f64::MAX)),
         };
         self.rows.sort_by(|a, b| {
             let ((a1, a2), (b1, b2)) = (rank(a), rank(b));

@@ -104,7 +104,8 @@ pub fn write(
         layout.paint.apply(Tone::Faint, explain(count.by, blame))
     )?;
     if order == Order::Lifetime {
-        let text = "lifetime = mean over the freed bytes (estimated, from buckets that double)";
+        let text = "lifetime = mean over the freed bytes (estimated, from buckets that double); most freed first: \
+                    much freed and short-lived is churn";
         writeln!(out, "{}", layout.paint.apply(Tone::Faint, text))?;
     }
     writeln!(out)?;
@@ -139,15 +140,15 @@ fn by_value(count: &Count, rows: &[Row]) -> Table {
 }
 
 fn by_lifetime(count: &Count, rows: &[Row]) -> Table {
-    let mut table = Table::new(&["lifetime", "freed", "flat", count.by.name()]);
+    let mut table = Table::new(&["freed", "lifetime", "flat", count.by.name()]);
     for row in rows {
         let lifetime = row
             .mean_lifetime()
             .map_or("–".into(), |nanos| units::duration(nanos as u64));
         let flat = units::quantity(row.flat.value, count.value.unit());
         let cells = vec![
-            (lifetime, Tone::Plain),
             (units::bytes(row.freed_bytes), Tone::Plain),
+            (lifetime, Tone::Plain),
             (flat, Tone::Faint),
         ];
         table.row(cells, row.key.clone());

@@ -57,6 +57,10 @@ fn questions_a_profile_cannot_answer() {
             "which threads its alloc_space comes from",
         ),
         (
+            &["top", "new.json", "--sort", "lifetime", "--cum"],
+            "--cum does not go with --sort lifetime",
+        ),
+        (
             &["diff", "base.json", "new.json", "-s", "lifetime"],
             "lifetimes cannot be subtracted",
         ),
