@@ -150,7 +150,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "exit_leaves_no_half_dump",
-        settings: Some("signal=none,every=1ms"),
+        settings: Some("signal=none,every=1ms,symbolize=false"),
         program: |dir| {
             let _handle = heapsite::init().unwrap();
             crate::harness::until_dumps(dir, 20);

@@ -27,7 +27,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "file_keep",
-        settings: Some("signal=none,keep=3"),
+        settings: Some("signal=none,keep=3,symbolize=false"),
         program: |dir| {
             let pid = std::process::id();
             // Left by an earlier process with this id, and by another one: not ours to delete.
@@ -79,7 +79,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "file_calls_at_once_get_a_dump_each",
-        settings: Some("signal=none,keep=all"),
+        settings: Some("signal=none,keep=all,symbolize=false"),
         program: |dir| {
             let handle = heapsite::init().unwrap();
             std::thread::scope(|scope| {
