@@ -90,6 +90,8 @@ pub(super) struct Convert {
     /// The sample type to write, where the format holds one only (folded) [default: the profile's own]
     #[arg(long, value_name = "TYPE")]
     pub(super) sample_type: Option<String>,
+    #[command(flatten)]
+    pub(super) json: Report,
 }
 
 /// Give names to a profile of addresses, from binaries of the same build
@@ -105,6 +107,8 @@ pub(super) struct Symbolize {
     pub(super) search: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) output: Output,
+    #[command(flatten)]
+    pub(super) json: Report,
 }
 
 /// Add profiles up
@@ -115,6 +119,8 @@ pub(super) struct Merge {
     pub(super) profiles: Vec<String>,
     #[command(flatten)]
     pub(super) output: Output,
+    #[command(flatten)]
+    pub(super) json: Report,
 }
 
 /// Ask a running process for a dump, wait for the file and print its path
@@ -190,6 +196,13 @@ impl From<By> for view::By {
 #[derive(Debug, Group)]
 pub(super) struct Json {
     /// Write JSON for machines
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Group)]
+pub(super) struct Report {
+    /// Say on stdout, as JSON for machines, what was read, written and left out
     #[arg(long)]
     pub(super) json: bool,
 }

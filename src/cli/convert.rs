@@ -2,7 +2,8 @@
 #![forbid(unsafe_code)]
 
 use super::args;
-use super::{Failure, input, output};
+use super::{Failure, input, json, output};
+use serde_json::json;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -11,15 +12,27 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<ExitCode, Failure> {
-    // Asked first, so that a wrong name is told before a large profile is fetched.
-    output::format(&args.output)?;
+    output::check(&args.output, args.json.json)?;
     let profile = input::read(&args.profile)?;
-    output::write(
+    let written = output::write(
         &profile,
         &args.output,
         args.sample_type.as_deref(),
+        args.json.json,
         out,
         err,
     )?;
+    if args.json.json {
+        let inputs = vec![json::source(&args.profile, &profile)];
+        let report = output::report(
+            "convert",
+            inputs,
+            &profile,
+            &args.output,
+            &written,
+            json!({}),
+        );
+        json::write(&report, out)?;
+    }
     Ok(ExitCode::SUCCESS)
 }

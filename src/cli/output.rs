@@ -5,6 +5,7 @@ use super::Failure;
 use super::args::{Output, Target};
 use crate::format::{Format, folded};
 use crate::{Error, Profile, Result};
+use serde_json::{Value, json};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
@@ -44,14 +45,37 @@ pub(super) fn format(output: &Output) -> Result<Format> {
     }
 }
 
-/// Writes the profile where `output` says, and notes on `err` what the format cannot hold.
+/// What was written, for `--json`.
+pub(super) struct Written {
+    format: Format,
+    bytes: usize,
+    notes: Vec<String>,
+}
+
+/// Asked first, so that what is wrong with the output is told before a large profile is fetched.
+///
+/// # Errors
+/// The format is not told, or both the profile and the report would go to stdout.
+pub(super) fn check(output: &Output, json: bool) -> Result<()> {
+    format(output)?;
+    if json && (output.output.as_os_str() == "-" || is_stdout(&output.output)) {
+        return Err(Error::input(
+            "--json writes its report to stdout, where the profile would go, too: -o FILE takes the profile elsewhere",
+        ));
+    }
+    Ok(())
+}
+
+/// Writes the profile where `output` says. What the format cannot hold is noted on `err`, or with `json` kept for the
+/// report.
 pub(super) fn write(
     profile: &Profile,
     output: &Output,
     sample_type: Option<&str>,
+    json: bool,
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> Result<(), Failure> {
+) -> Result<Written, Failure> {
     let format = format(output)?;
     if let (Some(_), false) = (sample_type, format == Format::Folded) {
         return Err(Error::input(format!(
@@ -70,11 +94,49 @@ pub(super) fn write(
     } else {
         replace(&output.output, &bytes, out)?;
     }
-    for note in notes(profile, format) {
+    let notes = notes(profile, format);
+    for note in notes.iter().filter(|_| !json) {
         // A note that cannot be shown is no reason to fail: the file is written.
         let _ = writeln!(err, "heapsite: note: {note}");
     }
-    Ok(())
+    Ok(Written {
+        format,
+        bytes: bytes.len(),
+        notes,
+    })
+}
+
+/// The report of a command that reads profiles and writes one; `more` has what only this command knows.
+pub(super) fn report(
+    command: &str,
+    inputs: Vec<Value>,
+    profile: &Profile,
+    output: &Output,
+    written: &Written,
+    more: Value,
+) -> Value {
+    let named = profile
+        .locations
+        .iter()
+        .filter(|location| !location.lines.is_empty());
+    let mut report = json!({
+        "heapsite": command,
+        "version": 1,
+        "inputs": inputs,
+        "output": {
+            "path": output.output.to_string_lossy(),
+            "format": written.format.name(),
+            "bytes": written.bytes,
+        },
+        "samples": profile.samples.len(),
+        "locations": profile.locations.len(),
+        "locations_named": named.count(),
+        "notes": written.notes,
+    });
+    if let (Value::Object(report), Value::Object(more)) = (&mut report, more) {
+        report.extend(more);
+    }
+    report
 }
 
 fn notes(profile: &Profile, format: Format) -> Vec<String> {

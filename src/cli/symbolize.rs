@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 use super::args;
-use super::{Failure, input, output};
-use crate::symbolize::{Options, offline};
+use super::{Failure, input, json, output};
+use crate::symbolize::{Options, Report, offline};
+use crate::view::name::printable;
+use serde_json::{Value, json};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -12,7 +14,7 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<ExitCode, Failure> {
-    output::format(&args.output)?;
+    output::check(&args.output, args.json.json)?;
     let mut profile = input::read(&args.profile)?;
     let mut options = args
         .binary
@@ -27,8 +29,38 @@ pub(super) fn run(
     }
     let report = offline(&mut profile, &options)
         .map_err(|error| error.context(input::display(&args.profile)))?;
-    output::write(&profile, &args.output, None, out, err)?;
-    // The file is written; a report that cannot be shown is no reason to fail.
-    let _ = writeln!(err, "heapsite: {report}");
+    let json = args.json.json;
+    let written = output::write(&profile, &args.output, None, json, out, err)?;
+    if json {
+        let inputs = vec![json::source(&args.profile, &profile)];
+        let more = json!({ "symbols": symbols(&report) });
+        let report = output::report("symbolize", inputs, &profile, &args.output, &written, more);
+        json::write(&report, out)?;
+    } else {
+        // The file is written; a report that cannot be shown is no reason to fail.
+        let text = report.to_string();
+        let _ = writeln!(err, "heapsite: {}", printable(&text));
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn symbols(report: &Report) -> Value {
+    let files = report.files.iter().map(|file| {
+        json!({
+            "file": file.file,
+            "build_id": file.build_id,
+            "addresses": file.addresses,
+            "named": file.named,
+            "with_lines": file.with_lines,
+            "used": file.used.as_ref().map(|path| path.to_string_lossy()),
+            "problem": file.problem.as_ref().map(|problem| problem.to_string()),
+        })
+    });
+    json!({
+        "addresses": report.addresses,
+        "named": report.named,
+        "with_lines": report.with_lines,
+        "outside": report.outside,
+        "files": files.collect::<Vec<_>>(),
+    })
 }

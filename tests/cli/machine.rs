@@ -141,6 +141,90 @@ fn info_has_the_promised_keys() {
 }
 
 #[test]
+fn what_writes_a_profile_reports_on_it() {
+    let scene = Scene::new();
+    let size = |name: &str| {
+        std::fs::metadata(scene.dir.path().join(name))
+            .unwrap()
+            .len()
+    };
+    let convert = json(&scene, &["convert", "new.json", "-o", "c.pb.gz", "--json"]);
+    assert_eq!(convert["output"]["bytes"], size("c.pb.gz"));
+    assert_eq!(convert["output"]["format"], "pprof");
+    assert_eq!(
+        (&convert["samples"], &convert["locations_named"]),
+        (&3.into(), &10.into())
+    );
+    let notes = convert["notes"].as_array().unwrap();
+    assert!(
+        notes.len() == 1 && notes[0].as_str().unwrap().contains("left out"),
+        "{notes:?}"
+    );
+    let merge = json(
+        &scene,
+        &["merge", "base.json", "new.json", "-o", "m.json", "--json"],
+    );
+    assert_eq!(
+        (&merge["heapsite"], &merge["inputs"][1]["name"]),
+        (&"merge".into(), &"new.json".into())
+    );
+    assert_eq!(merge["output"]["bytes"], size("m.json"));
+    for command in ["convert", "symbolize", "merge"] {
+        let args = [command, "new.json", "-o", "-", "--to", "json", "--json"];
+        assert!(
+            scene
+                .run(&args)
+                .refused()
+                .contains("--json writes its report to stdout")
+        );
+    }
+}
+
+#[test]
+fn symbolize_reports_on_every_file() {
+    let scene = Scene::new();
+    // A dump of this very test, as addresses: its binary is there to name them.
+    let kept: Vec<String> = (0..2000).map(|n: u32| n.to_string().repeat(200)).collect();
+    let mut bytes = Vec::new();
+    heapsite::format::json::write(&heapsite::snapshot().to_address_profile(), &mut bytes).unwrap();
+    drop(kept);
+    std::fs::write(scene.dir.path().join("own.json"), bytes).unwrap();
+    let report = json(
+        &scene,
+        &["symbolize", "own.json", "-o", "named.json", "--json"],
+    );
+    has(
+        &report,
+        &[
+            "/inputs/0/name",
+            "/output/path",
+            "/output/bytes",
+            "/samples",
+            "/locations",
+            "/locations_named",
+            "/notes",
+            "/symbols/addresses",
+            "/symbols/outside",
+            "/symbols/files/0/file",
+            "/symbols/files/0/build_id",
+            "/symbols/files/0/used",
+            "/symbols/files/0/problem",
+            "/symbols/files/0/with_lines",
+        ],
+    );
+    let number = |pointer: &str| report.pointer(pointer).unwrap().as_u64().unwrap();
+    assert!(
+        number("/symbols/named") > 0 && number("/symbols/named") <= number("/symbols/addresses")
+    );
+    assert_eq!(
+        number("/locations_named") >= number("/symbols/named"),
+        true,
+        "{report:#}"
+    );
+    assert_eq!(report["symbols"]["files"][0]["problem"], Value::Null);
+}
+
+#[test]
 fn json_survives_every_format_that_holds_it() {
     let scene = Scene::new();
     scene.run(&["convert", "new.json", "-o", "again.json"]).ok();
