@@ -5,7 +5,9 @@
 //! cargo run --release --all-features --example parse_crates [-- FOLDER] [--files N] [--seconds N]
 //! ```
 //!
-//! The default folder holds the sources of the crates that cargo has fetched on this machine. `heapsite top` would blame
+//! The default folder holds the sources of the crates that cargo has fetched on this machine: thousands of files, and
+//! about 30 bytes of tree for each byte of source. All of them are parsed, unless memory runs short, which it says.
+//! `heapsite top` would blame
 //! this file for all of it, because it is the application; here the question is what syn does with it, so the
 //! example asks its own: a profile is plain data.
 #![forbid(unsafe_code)]
@@ -41,14 +43,10 @@ fn parse(options: &Options) -> Result<Snapshot> {
     files.sort();
     let mut trees = Vec::new();
     let (mut unreadable, mut unparsable, mut source_bytes) = (0, 0, 0);
-    let mut end = "every file was looked at";
-    for path in &files {
-        if trees.len() >= options.files {
-            end = "stopped at --files";
-            break;
-        }
-        if started.elapsed() >= options.time {
-            end = "stopped at --seconds";
+    let mut end = "every file was looked at".to_owned();
+    for (done, path) in files.iter().enumerate() {
+        if let Some(why) = options.stops(done, started) {
+            end = format!("stopped after {done} of them: {why}");
             break;
         }
         let Ok(text) = std::fs::read_to_string(path) else {
@@ -60,7 +58,10 @@ fn parse(options: &Options) -> Result<Snapshot> {
                 source_bytes += text.len();
                 trees.push(tree);
             }
-            Err(_) => unparsable += 1,
+            Err(error) => {
+                unparsable += 1;
+                eprintln!("{}: {error}", path.display());
+            }
         }
     }
     let seconds = started.elapsed().as_secs_f64();
@@ -149,20 +150,41 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 
 struct Options {
     folder: PathBuf,
-    files: usize,
-    time: Duration,
+    /// `None`: all.
+    files: Option<usize>,
+    /// `None`: as long as it takes.
+    time: Option<Duration>,
 }
 
+/// What stays free for everybody else on the machine, and for the symbols at the end; bytes.
+const SPARE: u64 = 1 << 30;
+
 impl Options {
+    /// Why to stop before the next file, if so.
+    fn stops(&self, done: usize, started: Instant) -> Option<String> {
+        if self.files.is_some_and(|files| done >= files) {
+            return Some("--files".to_owned());
+        }
+        if self.time.is_some_and(|time| started.elapsed() >= time) {
+            return Some("--seconds".to_owned());
+        }
+        let available = memory_available().filter(|&bytes| bytes < SPARE)?;
+        Some(format!(
+            "only {} MB of memory are left (MemAvailable), and the next trees would need them",
+            available / 1_000_000
+        ))
+    }
+
     fn from_args() -> Result<Options> {
         let mut folder = None;
-        // About 1 GB of trees.
-        let (mut files, mut seconds) = (2_000, 60);
+        let (mut files, mut seconds) = (None, None);
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
             match arg.as_str() {
-                "--files" => files = args.next().ok_or("--files needs a number")?.parse()?,
-                "--seconds" => seconds = args.next().ok_or("--seconds needs a number")?.parse()?,
+                "--files" => files = Some(args.next().ok_or("--files needs a number")?.parse()?),
+                "--seconds" => {
+                    seconds = Some(args.next().ok_or("--seconds needs a number")?.parse()?);
+                }
                 _ if folder.is_none() && !arg.starts_with('-') => folder = Some(arg.into()),
                 _ => {
                     let known = "known are FOLDER, --files N, --seconds N";
@@ -179,9 +201,19 @@ impl Options {
         Ok(Options {
             folder,
             files,
-            time: Duration::from_secs(seconds),
+            time: seconds.map(Duration::from_secs),
         })
     }
+}
+
+/// Bytes that can be had without swapping, as Linux estimates; `None`: it does not say.
+fn memory_available() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024)
 }
 
 fn cargo_home() -> Option<PathBuf> {
