@@ -37,8 +37,14 @@ pub(crate) fn write(text: &[u8], patience: Duration) -> io::Result<()> {
                 Ok(())
             })
         }
-        // No /proc, or a terminal of another user: such a reader is very likely alive.
-        Err(_) => (&stderr).write_all(text),
+        // A named pipe that nobody has open for reading: writing would raise SIGPIPE.
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => Err(error),
+        // No /proc, or the pipe of another user, as after setuid. Where there is room there is room for a line, unless
+        // another thread takes it in this very moment.
+        Err(_) => {
+            wait_for_room(&stderr, patience)?;
+            (&stderr).write_all(text)
+        }
     }
 }
 
@@ -53,6 +59,21 @@ fn until(patience: Duration, mut attempt: impl FnMut() -> io::Result<()>) -> io:
             }
             done => return done,
         }
+    }
+}
+
+fn wait_for_room(stderr: &File, patience: Duration) -> io::Result<()> {
+    let mut poll = libc::pollfd {
+        fd: stderr.as_raw_fd(),
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    let patience = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: one descriptor, in a local struct.
+    match unsafe { libc::poll(&mut poll, 1, patience) } {
+        1.. if poll.revents & libc::POLLOUT != 0 => Ok(()),
+        0 => Err(ErrorKind::WouldBlock.into()),
+        _ => Err(ErrorKind::BrokenPipe.into()),
     }
 }
 

@@ -216,9 +216,8 @@ fn symbolize_reports_on_every_file() {
     assert!(
         number("/symbols/named") > 0 && number("/symbols/named") <= number("/symbols/addresses")
     );
-    assert_eq!(
+    assert!(
         number("/locations_named") >= number("/symbols/named"),
-        true,
         "{report:#}"
     );
     assert_eq!(report["symbols"]["files"][0]["problem"], Value::Null);

@@ -25,6 +25,21 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "stalled_pipe_of_another_user",
+        settings: None,
+        program: |dir| {
+            let (_reader, writer) = std::io::pipe().unwrap();
+            std::os::unix::fs::chown(dir, Some(65_534), None).unwrap_or(());
+            // SAFETY: no memory involved; without root's rights it fails, and the pipe stays our own.
+            unsafe { libc::setuid(65_534) };
+            everything(dir, writer.into());
+        },
+        check: |outcome| {
+            outcome.succeeded();
+            outcome.whole_dumps(4);
+        },
+    },
+    Scenario {
         name: "stalled_socket",
         settings: None,
         program: |dir| {
