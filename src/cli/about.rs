@@ -11,7 +11,7 @@ use std::io::{self, Write};
 /// `a.pb.gz: pid 4711, 2026-11-23 23:43:49 UTC, up 3d 4h`
 pub(super) fn origin(name: &str, profile: &Profile) -> String {
     let mut facts = Vec::new();
-    if let Some(pid) = profile.told_pid() {
+    if let Some(pid) = profile.pid() {
         facts.push(format!("pid {pid}"));
     }
     if let Some(program) = program(profile) {

@@ -88,8 +88,8 @@ pub(super) fn run(
 /// Two pprof files of one process, as heapsite's comments tell; exact ones lack nothing that a difference needs.
 fn knows_less(base: &Profile, new: &Profile) -> bool {
     let exact = |profile: &Profile| profile.told_sampling() == Some(Sampling::Exact);
-    let pid = base.told_pid();
-    let same = pid.is_some() && pid == new.told_pid();
+    let pid = base.pid();
+    let same = pid.is_some() && pid == new.pid();
     same && base.heap.is_none() && new.heap.is_none() && !(exact(base) && exact(new))
 }
 

@@ -20,7 +20,7 @@ pub(super) fn source(name: &str, profile: &Profile) -> Value {
     json!({
         "name": display(name),
         "time_nanos": known(profile.time_nanos),
-        "pid": profile.told_pid(),
+        "pid": profile.pid(),
         "command": process.map(|process| &process.command),
         "losses": losses(profile),
     })

@@ -295,7 +295,8 @@ mod tests {
             };
             target.dir().unwrap()
         };
-        assert_eq!(dir("dir=/var/tmp"), Path::new("/proc/7/root/var/tmp"));
+        let root = Path::new("/proc/7").join("root");
+        assert_eq!(dir("dir=/var/tmp"), root.join("var/tmp"));
         assert_eq!(dir("dir=dumps"), Path::new("/proc/7/cwd/dumps"));
         assert_eq!(dir(""), Path::new("/proc/7/cwd/"));
     }

@@ -102,8 +102,8 @@ impl Profile {
         Some(Sampling::Estimated { largest })
     }
 
-    /// No heapsite allocator was installed in the program, so that there is nothing in it.
-    pub(crate) fn is_not_installed(&self) -> bool {
+    /// No heapsite allocator was installed in the program, so the profile is empty.
+    pub fn is_not_installed(&self) -> bool {
         match &self.heap {
             Some(heap) => heap.is_not_installed(),
             None => self.comments.iter().any(|line| line == NOT_INSTALLED),
@@ -112,7 +112,7 @@ impl Profile {
 
     /// What could not be recorded: the facts', or where there are none what the comments tell (their sizes are
     /// rounded). Empty: nothing, or nobody says.
-    pub(crate) fn losses(&self) -> Vec<Loss> {
+    pub fn losses(&self) -> Vec<Loss> {
         let losses = match &self.heap {
             Some(heap) => heap.losses.clone(),
             None if self.told_sampling().is_none() => Vec::new(),
@@ -125,8 +125,9 @@ impl Profile {
         losses.into_iter().filter(|loss| loss.count > 0).collect()
     }
 
-    /// The process, by the facts or by the comments of one heapsite pprof file.
-    pub(crate) fn told_pid(&self) -> Option<u32> {
+    /// The process, by the facts or by the comments of one heapsite pprof file; `None`: nobody says, or it is a sum of
+    /// several.
+    pub fn pid(&self) -> Option<u32> {
         if let Some(heap) = &self.heap {
             return Some(heap.process.pid).filter(|&pid| pid != 0);
         }
@@ -191,13 +192,10 @@ mod tests {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let profile = with(&[&[EXACT], lines.as_slice()].concat());
         assert_eq!(profile.losses(), [full, cut]);
-        assert_eq!(profile.told_pid(), Some(4711));
+        assert_eq!(profile.pid(), Some(4711));
         // Nobody of ours wrote these.
         assert_eq!(with(&lines).losses(), []);
-        assert_eq!(with(&lines).told_pid(), None);
-        assert_eq!(
-            with(&[EXACT, "process 1: a", "process 2: b"]).told_pid(),
-            None
-        );
+        assert_eq!(with(&lines).pid(), None);
+        assert_eq!(with(&[EXACT, "process 1: a", "process 2: b"]).pid(), None);
     }
 }

@@ -76,10 +76,8 @@ fn everything(dir: &Path, stderr: OwnedFd) {
 fn stuff(stderr: &OwnedFd) {
     let set = |flags: libc::c_int| {
         // SAFETY: an open descriptor; no memory involved.
-        assert_eq!(
-            unsafe { libc::fcntl(stderr.as_raw_fd(), libc::F_SETFL, flags) },
-            0
-        );
+        let done = unsafe { libc::fcntl(stderr.as_raw_fd(), libc::F_SETFL, flags) };
+        assert_eq!(done, 0);
     };
     // SAFETY: as above.
     let before = unsafe { libc::fcntl(stderr.as_raw_fd(), libc::F_GETFL) };
