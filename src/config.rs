@@ -162,7 +162,7 @@ impl Config {
     }
 
     /// Keep this many of the newest dumps that this handle wrote, and delete its older ones. Files of other
-    /// processes, and of an earlier process with the same id, are never deleted.
+    /// processes, and of an earlier process with the same id, are never deleted. On a full disk the oldest one goes, too.
     ///
     /// Default: 64, so that a schedule cannot fill the disk. Text: `keep=8`; `keep=all` is
     /// [`Config::keep_all`].

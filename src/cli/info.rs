@@ -139,7 +139,7 @@ fn values(profile: &Profile, out: &mut dyn Write) -> io::Result<()> {
             "estimated; ±1 standard error, from each stack's mean size"
         }
         Some(crate::view::Quality::Unknown) | None => {
-            "unknown: the profile does not say how it was sampled"
+            "unknown: the profile does not say how all of it was sampled"
         }
     };
     line(out, "accuracy", accuracy)

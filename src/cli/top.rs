@@ -51,6 +51,9 @@ pub(super) fn run(
     }
     writeln!(out, "{}", about::origin(&args.profile, &profile))?;
     about::losses("", &profile, out)?;
+    if about::silence(&profile).is_some() {
+        return Ok(ExitCode::SUCCESS); // a table of nothing would only hide why
+    }
     let width = args.rows.width.or(look.width).unwrap_or(usize::MAX);
     let layout = Layout {
         rows: args.rows.n,

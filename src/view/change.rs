@@ -109,7 +109,7 @@ fn describe(growth: &Growth) -> Vec<String> {
     lines.push(match qualities {
         (Quality::Exact, Quality::Exact) => "exact: every allocation was recorded".to_owned(),
         (Quality::Unknown, _) | (_, Quality::Unknown) => {
-            "of unknown accuracy: a profile does not say how it was sampled, so nothing is said about chance".to_owned()
+            "of unknown accuracy: a profile does not say how all of it was sampled, so nothing is said about chance".to_owned()
         }
         (base, new) => {
             let mut text = format!("estimated from {}", interval(new, change.new.sampled));

@@ -44,7 +44,9 @@ pub fn describe(count: &Count) -> String {
             )
         }
         Quality::Unknown => {
-            format!("{kind}, of unknown accuracy (the profile does not say how it was sampled)")
+            format!(
+                "{kind}, of unknown accuracy (the profile does not say how all of it was sampled)"
+            )
         }
     }
 }

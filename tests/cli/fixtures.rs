@@ -35,6 +35,8 @@ pub(crate) fn write_all(dir: &Path) {
     save("exact-new.pb.gz", &exact(shop(260, [40, 600], [440, 80])));
     save("late-base.pb.gz", &late(shop(60, [40, 0], [500, 0])));
     save("late-new.pb.gz", &late(shop(260, [40, 600], [440, 80])));
+    save("silent.json", &silent());
+    save("silent.pb.gz", &silent());
     save("go.pb.gz", &go());
     save("addresses.json", &addresses());
     std::fs::write(dir.join("noise.bin"), [0x7f, b'E', b'L', b'F', 0, 1, 2, 3]).unwrap();
@@ -205,6 +207,18 @@ fn exact(mut profile: Profile) -> Profile {
             certain(tally);
         }
     }
+    profile
+}
+
+/// Of a program without heapsite's allocator.
+fn silent() -> Profile {
+    let mut profile = shop(60, [0, 0], [0, 0]);
+    profile.samples.clear();
+    profile.period = 0;
+    let heap = profile.heap.as_mut().unwrap();
+    (heap.interval, heap.requested_bytes, heap.uptime_nanos) = (0, 0, 0);
+    (heap.alloc, heap.free, heap.live) = Default::default();
+    heap.losses.clear();
     profile
 }
 

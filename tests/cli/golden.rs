@@ -37,6 +37,9 @@ golden! {
     top_exact: "top exact-new.json --width 100";
     top_go: "top go.pb.gz --width 100";
     top_addresses: "top addresses.json --width 80";
+    top_late: "top late-new.pb.gz --width 100 -n 1";
+    top_silent: "top silent.json --width 100";
+    top_silent_pprof: "top silent.pb.gz --width 100";
     top_leaf: "top new.json --leaf --width 120";
     top_cum_by_function: "top new.json --cum --by function -s alloc_objects --width 100";
     top_by_crate: "top new.json --by crate --leaf --width 80";

@@ -42,7 +42,9 @@ fn interval(heap: &HeapFacts, period: i64) -> String {
         (0, _) if heap.is_not_installed() => told::NOT_INSTALLED.to_owned(),
         (0, _) => format!("heapsite: recording is off: {known}"),
         (1, _) => {
-            format!("heapsite: every allocation is recorded now, but not since the start: {known}")
+            format!(
+                "heapsite: every allocation is recorded now, but some are missing, from before or as losses: {known}"
+            )
         }
         (interval, _) if period > interval as i64 => format!(
             "heapsite: one allocation sampled per {interval} bytes on average now, and per up to {period} of what is \
