@@ -77,6 +77,18 @@ pub(super) fn run(
             );
         }
     }
+    let unknown = growth
+        .rows
+        .iter()
+        .any(|row| row.change.verdict == Verdict::Unknown);
+    if args.fail_on_growth && unknown {
+        // Silence would look like a pass.
+        let _ = writeln!(
+            err,
+            "heapsite: note: --fail-on-growth cannot judge these profiles: how all of it was sampled is not known; JSON \
+             dumps tell, and so does an allocator with .sample_interval(1) from the start"
+        );
+    }
     let found = growth.rows.iter().any(|row| is_finding(&row.change));
     Ok(if args.fail_on_growth && found {
         ExitCode::from(1)

@@ -199,6 +199,8 @@ fn only_growth_beyond_chance_fails_and_only_when_asked() {
     ];
     assert_eq!(code(&late), Some(0));
     assert!(scene.run(&late).stdout.contains("of unknown accuracy"));
+    let note = scene.run(&late).stderr;
+    assert!(note.contains("--fail-on-growth cannot judge"), "{note}");
     assert_eq!(
         code(&["diff", "new.json", "base.json", "--fail-on-growth"]),
         Some(0)
