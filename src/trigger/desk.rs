@@ -31,6 +31,8 @@ struct State {
     answers: Vec<(u64, Result<PathBuf>)>,
     last_ticket: u64,
     stop: bool,
+    /// The helper thread runs, under its name.
+    begun: bool,
     /// The helper thread has ended, whatever ended it.
     closed: bool,
 }
@@ -93,11 +95,20 @@ impl Desk {
         self.ring();
     }
 
+    /// Waits until the helper thread runs; `false`: it takes longer than `patience`.
+    pub(super) fn wait_until_begun(&self, patience: Duration) -> bool {
+        self.wait_until(patience, |state| state.begun || state.closed)
+    }
+
     /// Waits until the helper thread has ended; `false`: it takes longer than `patience`.
     pub(super) fn wait_until_closed(&self, patience: Duration) -> bool {
+        self.wait_until(patience, |state| state.closed)
+    }
+
+    fn wait_until(&self, patience: Duration, is_so: fn(&State) -> bool) -> bool {
         let deadline = Instant::now() + patience;
         let mut state = self.lock();
-        while !state.closed {
+        while !is_so(&state) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
@@ -109,6 +120,12 @@ impl Desk {
                 .0;
         }
         true
+    }
+
+    /// The helper's side: it runs.
+    pub(super) fn begin(&self) {
+        self.lock().begun = true;
+        self.answered.notify_all();
     }
 
     /// The helper's side: the next order.

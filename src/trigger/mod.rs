@@ -134,6 +134,9 @@ impl Config {
             }
         };
         claim.keep(Arc::clone(&desk));
+        // A thread gives itself its name. `heapsite dump` looks for it, and may be called as soon as this returns; a
+        // machine too busy for that is no reason to fail.
+        desk.wait_until_begun(START_PATIENCE);
         if let Some(why) = wiring::records_nothing() {
             report::line(format_args!("{why}"));
         }
@@ -324,6 +327,9 @@ impl Drop for Claim {
         free(self.pid);
     }
 }
+
+/// A thread starts within microseconds, or a scheduler's turn.
+const START_PATIENCE: Duration = Duration::from_secs(1);
 
 /// An orchestrator kills a process about 30 seconds after it has asked it to end.
 const EXIT_PATIENCE: Duration = Duration::from_secs(20);

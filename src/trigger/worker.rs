@@ -58,8 +58,9 @@ impl Worker {
 
     fn run(mut self) {
         let _close = CloseAtEnd(Arc::clone(&self.desk));
-        // At once: an older C library does not tell from inside malloc what code is loaded.
+        // Before init returns: an older C library does not tell from inside malloc what code is loaded.
         wiring::housekeeping();
+        self.desk.begin();
         let mut blind = false;
         while !self.desk.may_stop() {
             let wait = self.schedule.wait(Instant::now());
