@@ -30,7 +30,7 @@ pub(super) fn in_file(segments: &[Segment], mapping: &Mapping, address: u64) -> 
             .clone()
             .map(|s| s.vaddr.saturating_add(s.memory_size))
             .max()?;
-        if mapping.limit - mapping.start >= highest.checked_sub(lowest)? {
+        if mapping.limit.saturating_sub(mapping.start) >= highest.checked_sub(lowest)? {
             return lowest.checked_add(distance);
         }
     }
@@ -156,5 +156,7 @@ mod tests {
             None
         );
         assert_eq!(in_file(&[], &mapping(0x1000, 0x2000, 0), 0x1800), None);
+        let ends_before_it_starts = mapping(0x2000, 0x1000, 0);
+        assert_eq!(in_file(&program(0), &ends_before_it_starts, 0x2800), None);
     }
 }
