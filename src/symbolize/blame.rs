@@ -6,7 +6,9 @@
 #![forbid(unsafe_code)]
 
 use super::find::base_name;
-use super::names::{self, Origin, origin, parts, starts_with_path};
+use super::names;
+use super::origin::{Origin, origin};
+use super::path::{parts, starts_with_path};
 use super::plumbing::{self, Kind};
 use crate::profile::{Function, Line, LocationId, Profile, Sample};
 

@@ -10,10 +10,14 @@ pub mod blame;
 mod closures;
 mod elf;
 mod find;
+#[cfg(test)]
+mod fuzz;
 mod gather;
 mod lookup;
 pub mod mappings;
 pub mod names;
+mod origin;
+mod path;
 pub mod plumbing;
 mod report;
 

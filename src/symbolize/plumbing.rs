@@ -4,7 +4,8 @@
 //! allocated there: see [`Kind`].
 #![forbid(unsafe_code)]
 
-use super::names::{Origin, origin, parts, starts_with_path};
+use super::origin::{Origin, origin};
+use super::path::{parts, starts_with_path};
 
 /// A row of [`TABLE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,6 +27,9 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     clean.into()
 }
 
+/// Types nest in names, and names come from files: what is nested deeper is shown as an argument.
+const DEPTH: usize = 64;
+
 /// A row's name in at most `width` columns, if it can be had.
 pub fn fit_key(key: &Key, width: usize) -> String {
     match key {
@@ -78,7 +81,7 @@ pub fn fit_function(name: &str, width: usize) -> String {
     if length(name) <= width {
         return name.to_owned();
     }
-    let plain = without_arguments(name);
+    let plain = without_arguments(name, DEPTH);
     if length(&plain) <= width {
         return plain;
     }
@@ -98,12 +101,13 @@ pub fn fit_function(name: &str, width: usize) -> String {
 }
 
 /// `Vec<u8>::push` as `Vec<…>::push`. A leading `<T as Trait>` keeps its outermost level.
-fn without_arguments(name: &str) -> String {
+fn without_arguments(name: &str, depth: usize) -> String {
     let mut text = String::new();
     let mut rest = name;
-    if name.starts_with('<') {
+    if name.starts_with('<') && depth > 0 {
         let end = closing(name);
-        text = format!("<{}>", without_arguments(name.get(1..end).unwrap_or("")));
+        let inner = name.get(1..end).unwrap_or("");
+        text = format!("<{}>", without_arguments(inner, depth - 1));
         rest = name.get(end + 1..).unwrap_or("");
     }
     while let Some(open) = rest.find('<') {
@@ -209,6 +213,45 @@ mod tests {
         assert_eq!(fit_key(&thread, 80), "wor\\u{9b}2Jker");
         assert!(matches!(printable("Größe → \u{1F980}"), Cow::Borrowed(_)));
     }
+
+    fn crafted_names_are_cut_too() {
+        for name in [
+            "<".repeat(50_000),
+            "<a as ".repeat(50_000),
+            "é<".repeat(50_000),
+        ] {
+            assert!(fit_function(&name, 20).contains('…'));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_name_can_be_cut(
+            parts in proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..24),
+            width in 0usize..60,
+        ) {
+            let name = parts.concat();
+            let cut = fit_function(&name, width);
+            proptest::prop_assert!(length(&cut) <= length(&name) + 4, "{name} became {cut}");
+        }
+    }
+
+    const PIECES: [&str; 14] = [
+        "<",
+        ">",
+        "::",
+        ":",
+        " as ",
+        " for ",
+        "impl ",
+        "->",
+        "(",
+        "]",
+        "Größe",
+        "日本",
+        "a",
+        "{closure#0}",
+    ];
 
     #[test]
     fn places_lose_folders_first() {
