@@ -158,6 +158,10 @@ fn claim(function: &Function, program: &str) -> Claim {
     }
     let ours = match origin(filename) {
         Origin::Elsewhere => true,
+        // The program itself, checked out below a folder called `vendor`.
+        Origin::Dependency(Some(package)) if filename.contains("/vendor/") => {
+            package.replace('-', "_") == program
+        }
         Origin::Unknown => names::crate_of(name, filename).is_some_and(|name| name == program),
         Origin::Dependency(_) | Origin::Toolchain(_) => false,
     };
@@ -389,6 +393,31 @@ mod tests {
         ];
         assert_eq!(blamed(&stack), stack[2].0);
         assert_eq!(blamed(&stack[..2]), "redis::parse");
+    }
+
+    #[test]
+    fn odd_places_of_sources() {
+        // A distribution's toolchain is no application.
+        let debian = "/usr/src/rustc-1.85.0/library/alloc/src/raw_vec.rs";
+        let grow = ("alloc::raw_vec::RawVec<T,A>::grow_one", debian);
+        let handler = ("shop::orders::place", APP);
+        assert_eq!(blamed(&[grow, ("finish_grow", debian), handler]), handler.0);
+        // The application's own crates and inlined functions may be called like dependencies,
+        for own in [
+            (
+                "http::client::send",
+                "/home/me/shop/crates/http/src/client.rs",
+            ),
+            ("bytes", APP),
+            ("main", "/home/me/shop/src/main.rs"),
+            // and all of it may lie below `vendor`.
+            ("shop::orders::place", "/srv/vendor/shop/src/orders.rs"),
+            ("acme::orders::place", "/srv/vendor/acme/shop/src/orders.rs"),
+        ] {
+            assert_eq!(blamed(&[grow, own, SERVER[11]]), own.0);
+        }
+        let vendored = ("redis::parse", "/home/me/shop/vendor/redis/src/parser.rs");
+        assert_eq!(blamed(&[grow, vendored, handler]), handler.0);
     }
 
     #[test]

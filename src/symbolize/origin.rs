@@ -14,38 +14,90 @@ pub(super) enum Origin<'a> {
     Unknown,
 }
 
-/// Reads the layouts that rustc and cargo give their source trees.
+/// Reads the layouts that rustc, cargo and distributions give their source trees.
 pub(super) fn origin(filename: &str) -> Origin<'_> {
-    let after = |marker: &str| filename.split_once(marker).map(|(_, rest)| rest);
-    let first = |rest: &str| rest.find('/');
     if filename.is_empty() {
         return Origin::Unknown;
     }
-    let library = if filename.starts_with("/rustc/") {
-        after("/library/")
-    } else {
-        None
-    };
-    if let Some(rest) = library.or_else(|| after("/lib/rustlib/src/rust/library/"))
-        && let Some(end) = first(rest)
-    {
-        return Origin::Toolchain(&rest[..end]);
+    if let Some(name) = toolchain(filename) {
+        return Origin::Toolchain(name);
     }
-    let in_registry = after("/registry/src/")
-        .and_then(|rest| rest.split_once('/'))
+    let in_registry = filename
+        .split_once("/registry/src/")
+        .and_then(|(_, rest)| rest.split_once('/'))
         .map(|(_, rest)| rest);
     // What the standard library itself depends on.
     let package = in_registry.or_else(|| filename.strip_prefix("/rust/deps/"));
-    if let Some(rest) = package.or_else(|| after("/vendor/"))
-        && let Some(end) = first(rest)
-    {
-        return Origin::Dependency(Some(without_version(&rest[..end])));
+    if let Some((package, _)) = package.and_then(|rest| rest.split_once('/')) {
+        return Origin::Dependency(Some(without_version(package)));
     }
-    match after("/git/checkouts/") {
+    if let Some(package) = vendored(filename) {
+        return Origin::Dependency(Some(package));
+    }
+    match filename.contains("/git/checkouts/") {
         // The repository's name is not always the package's.
-        Some(_) => Origin::Dependency(None),
-        None => Origin::Elsewhere,
+        true => Origin::Dependency(None),
+        false => Origin::Elsewhere,
     }
+}
+
+/// The crate of the standard library that a file belongs to.
+fn toolchain(filename: &str) -> Option<&str> {
+    // What lies in the `library` folder of a compiler's source, and may lie in anybody else's.
+    const CRATES: [&str; 14] = [
+        "alloc",
+        "backtrace",
+        "compiler-builtins",
+        "core",
+        "panic_abort",
+        "panic_unwind",
+        "portable-simd",
+        "proc_macro",
+        "std",
+        "std_detect",
+        "stdarch",
+        "sysroot",
+        "test",
+        "unwind",
+    ];
+    let crate_at = |rest: &'_ str| {
+        rest.find('/')
+            .map(|end| &filename[filename.len() - rest.len()..][..end])
+    };
+    if filename.starts_with("/rustc/") {
+        return crate_at(filename.split_once("/library/")?.1);
+    }
+    if let Some((_, rest)) = filename.split_once("/lib/rustlib/src/rust/library/") {
+        return crate_at(rest);
+    }
+    // Compilers that a distribution has built: /usr/src/rustc-1.85.0, /build/rustc-1.89.0-src.
+    let (before, rest) = filename.split_once("/library/")?;
+    let name = crate_at(rest)?;
+    let compiler = before.split('/').any(|folder| folder.starts_with("rustc-"));
+    (compiler && CRATES.contains(&name) && rest.contains("/src/")).then_some(name)
+}
+
+/// The package of a file that `cargo vendor` has put there: `vendor/PACKAGE/src/…`.
+///
+/// An application can be checked out below a folder of that name too. Programs are never vendored, and nothing
+/// but a package's own folder lies directly in `vendor`.
+fn vendored(filename: &str) -> Option<&str> {
+    let (_, rest) = filename.rsplit_once("/vendor/")?;
+    let (package, inside) = rest.split_once('/')?;
+    let source = inside.strip_prefix("src/");
+    let is_program = source.is_some_and(|file| file == "main.rs" || file.starts_with("bin/"));
+    let name = without_version(package);
+    ((source.is_some() || name != package) && !is_program).then_some(name)
+}
+
+/// Whether a file of no known tree says that it is of this crate: distributions, Nix and Bazel keep packages in
+/// folders called `CRATE-VERSION` (Bazel with `…__` in front).
+pub(super) fn is_versioned(filename: &str, crate_name: &str) -> bool {
+    filename.split('/').any(|folder| {
+        let folder = folder.rsplit("__").next().unwrap_or(folder);
+        let name = without_version(folder);
+        name != folder && name.replace('-', "_") == crate_name
+    })
 }
 
 /// `md-5-0.10.6` → `md-5`: the version begins where numbers with two dots follow a hyphen.
@@ -61,4 +113,88 @@ fn without_version(package: &str) -> &str {
         .match_indices('-')
         .find(|(at, _)| is_version(&package[at + 1..]))
         .map_or(package, |(at, _)| &package[..at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_file_it_is() {
+        let rows = [
+            (
+                "/rustc/59807616e1/library/alloc/src/vec/mod.rs",
+                Origin::Toolchain("alloc"),
+            ),
+            (
+                "/usr/src/rustc-1.85.0/library/alloc/src/raw_vec.rs",
+                Origin::Toolchain("alloc"),
+            ),
+            (
+                "/build/rustc-1.89.0-src/library/std/src/rt.rs",
+                Origin::Toolchain("std"),
+            ),
+            (
+                "/build/rustc-1.89.0-src/library/portable-simd/crates/core_simd/src/x.rs",
+                Origin::Toolchain("portable-simd"),
+            ),
+            (
+                "/opt/rust/lib/rustlib/src/rust/library/core/src/a.rs",
+                Origin::Toolchain("core"),
+            ),
+            (
+                "/usr/src/rustc-1.85.0/vendor/hashbrown-0.15.2/src/raw.rs",
+                Origin::Dependency(Some("hashbrown")),
+            ),
+            (
+                "/home/me/rustc-tools/library/shop/src/lib.rs",
+                Origin::Elsewhere,
+            ),
+            ("/home/me/library/core/src/lib.rs", Origin::Elsewhere),
+            // Vendored, and merely below a folder of that name.
+            (
+                "/home/me/shop/vendor/bytes/src/lib.rs",
+                Origin::Dependency(Some("bytes")),
+            ),
+            (
+                "/home/me/vendor/shop/vendor/bytes/src/lib.rs",
+                Origin::Dependency(Some("bytes")),
+            ),
+            (
+                "/home/me/shop/vendor/zstd-safe-7.0.0/lib.rs",
+                Origin::Dependency(Some("zstd-safe")),
+            ),
+            ("/srv/vendor/acme/shop/src/main.rs", Origin::Elsewhere),
+            (
+                "/srv/vendor/acme/shop/crates/http/src/lib.rs",
+                Origin::Elsewhere,
+            ),
+            ("/srv/vendor/shop/src/main.rs", Origin::Elsewhere),
+            ("/srv/vendor/shop/src/bin/worker.rs", Origin::Elsewhere),
+            (
+                "/home/me/.cargo/git/checkouts/repo-0123/abc/src/lib.rs",
+                Origin::Dependency(None),
+            ),
+            ("", Origin::Unknown),
+        ];
+        for (file, expected) in rows {
+            assert_eq!(origin(file), expected, "{file}");
+        }
+    }
+
+    #[test]
+    fn packages_in_folders_with_a_version() {
+        assert!(is_versioned(
+            "/usr/share/cargo/registry/bytes-1.4.0/src/lib.rs",
+            "bytes"
+        ));
+        assert!(is_versioned(
+            "external/crates__tokio-util-0.7.1/src/lib.rs",
+            "tokio_util"
+        ));
+        assert!(!is_versioned(
+            "/build/shop-1.4.0/crates/bytes/src/lib.rs",
+            "bytes"
+        ));
+    }
 }

@@ -69,9 +69,11 @@ fn source(path: &str) -> &str {
     if let Some((_, rest)) = path.split_once("/registry/src/") {
         return rest.split_once('/').map_or(rest, |(_, package)| package);
     }
-    let library = path
-        .find("/library/")
-        .filter(|_| path.contains("/rustc/") || path.contains("/rustlib/"));
+    let library = path.find("/library/").filter(|_| {
+        ["/rustc/", "/rustc-", "/rustlib/"]
+            .iter()
+            .any(|part| path.contains(part))
+    });
     library.map_or(path, |at| &path[at + 1..])
 }
 
