@@ -32,13 +32,12 @@ pub(super) fn check_stdin<'a>(names: impl IntoIterator<Item = &'a String>) -> Re
     }
 }
 
+/// The most that is read of a file: as much as a profile may have, unpacked.
+const LIMIT: u64 = 1 << 30;
+
 fn bytes(name: &str) -> Result<Vec<u8>> {
     if name == "-" {
-        let mut bytes = Vec::new();
-        let read = std::io::stdin().lock().read_to_end(&mut bytes);
-        return read
-            .map(|_| bytes)
-            .map_err(|error| Error::io("cannot read stdin", error));
+        return limited(std::io::stdin().lock(), "stdin");
     }
     if name.starts_with("http://") {
         return fetch::get(name);
@@ -48,5 +47,22 @@ fn bytes(name: &str) -> Result<Vec<u8>> {
             "{name}: https is not built in; use `curl -fsS '{name}' | heapsite … -`"
         )));
     }
-    std::fs::read(name).map_err(|error| Error::io(format!("cannot read {name}"), error))
+    let file = std::fs::File::open(name);
+    limited(
+        file.map_err(|error| Error::io(format!("cannot read {name}"), error))?,
+        name,
+    )
+}
+
+/// Reads to the end. A device may have none.
+fn limited(from: impl Read, name: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = from.take(LIMIT + 1).read_to_end(&mut bytes);
+    read.map_err(|error| Error::io(format!("cannot read {name}"), error))?;
+    match bytes.len() as u64 > LIMIT {
+        true => Err(Error::input(format!(
+            "{name} has more than {LIMIT} bytes, which is more than is accepted"
+        ))),
+        false => Ok(bytes),
+    }
 }

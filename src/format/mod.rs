@@ -9,6 +9,7 @@
 //! `src/guide/formats.md` describes them for readers of the files.
 #![forbid(unsafe_code)]
 
+mod budget;
 pub mod folded;
 pub mod json;
 pub mod pprof;

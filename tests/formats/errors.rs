@@ -237,6 +237,50 @@ fn json_that_does_not_fit() {
     );
 }
 
+/// Small files that ask for much: none may get more than a few hundred megabytes.
+#[test]
+fn entries_and_texts_are_counted_before_there_is_room_made_for_them() {
+    const TOO_MUCH: &str = "MiB of memory";
+    let types = message(&[(6, b""), (1, &[])]);
+    // Two bytes each: samples, locations, functions, labels.
+    for entry in [&[0x12u8, 0][..], &[0x22, 0], &[0x2a, 0]] {
+        says(
+            &pack(&[&types[..], &entry.repeat(8 << 20)].concat()),
+            &[TOO_MUCH],
+        );
+    }
+    let nested = |number: u8, entry: &[u8]| {
+        let body = entry.repeat(4 << 20);
+        let mut length = vec![number << 3 | 2];
+        prost::encoding::encode_varint(body.len() as u64, &mut length);
+        [length, body].concat()
+    };
+    let labels = nested(2, &[0x1a, 0]);
+    says(&pack(&[&types[..], &labels].concat()), &[TOO_MUCH]);
+    // One text of some megabytes, in two hundred places.
+    let long = [nested(6, b""), nested(6, b"a"), message(&[(1, &[])])].concat();
+    let functions: Vec<u8> = (1..=120u8)
+        .flat_map(|id| message(&[(5, &[8, id, 16, 1, 32, 1])]))
+        .collect();
+    says(&pack(&[&long[..], &functions].concat()), &[TOO_MUCH]);
+
+    let text = String::from_utf8(written(Format::Json, &by_hand())).unwrap();
+    let place = text.find("\"functions\":[").expect("functions");
+    let row = text[place..]
+        .find("]")
+        .map(|end| &text[place + 13..place + end + 1])
+        .expect("a row");
+    let rows = format!("{row},").repeat(100);
+    let long = text
+        .replacen("\"functions\":[", &format!("\"functions\":[{rows}"), 1)
+        .replacen(
+            "\"strings\":[\"",
+            &format!("\"strings\":[\"{}", "a".repeat(8 << 20)),
+            1,
+        );
+    says(&pack(long.as_bytes()), &[TOO_MUCH]);
+}
+
 #[test]
 fn bad_profiles_are_not_written() {
     let mut profile = by_hand();

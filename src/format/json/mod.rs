@@ -12,6 +12,7 @@ use std::io;
 
 use serde::Deserialize;
 
+use super::budget::Budget;
 use crate::error::{Error, Result};
 use crate::profile::Profile;
 
@@ -23,13 +24,15 @@ const SCHEMA_VERSION: u32 = 1;
 /// Reads a profile.
 ///
 /// # Errors
-/// The text is not JSON or not in this schema (with line and column), the schema is newer than this reader, or
-/// an index points nowhere.
+/// The text is not JSON or not in this schema (with line and column), the schema is newer than this reader, an
+/// index points nowhere, or the profile would take more memory than is accepted (as for pprof).
 pub fn read(bytes: &[u8]) -> Result<Profile> {
+    let budget = Budget::new(bytes.len());
+    budget.take(items(bytes), ITEM)?;
     match serde_json::from_slice::<rows::Document>(bytes) {
         Ok(document) => {
             check_schema(Some(&document.schema))?;
-            read::profile(document)
+            read::profile(document, &budget)
         }
         Err(error) => {
             // A newer schema may well not fit; then that is what to say.
@@ -56,6 +59,15 @@ pub(super) fn is_plausible(bytes: &[u8]) -> bool {
     let head = &text[..text.len().min(4096)];
     let name = SCHEMA_NAME.as_bytes();
     text.starts_with(b"{") && head.windows(name.len()).any(|part| part == name)
+}
+
+/// What an item of a list or object may take: the largest is an empty text.
+const ITEM: usize = size_of::<String>();
+
+/// How many items the lists and objects have together; those in texts count too, which does no harm.
+fn items(bytes: &[u8]) -> usize {
+    let begins = |byte: &&u8| matches!(byte, b',' | b'[' | b'{');
+    bytes.iter().filter(begins).count()
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,7 @@
 //! From rows to a [`Profile`], every index checked.
 #![forbid(unsafe_code)]
 
+use super::super::budget::Budget;
 use super::rows::{DetailObject, Document, LabelObject, SampleObject, ValueTypeRow};
 use crate::error::{Error, Result};
 use crate::profile::{
@@ -8,9 +9,9 @@ use crate::profile::{
     Profile, Sample, SiteDetail, ValueType,
 };
 
-pub(super) fn profile(document: Document) -> Result<Profile> {
+pub(super) fn profile(document: Document, budget: &Budget) -> Result<Profile> {
     let value_type = |ValueTypeRow(kind, unit)| ValueType { kind, unit };
-    let strings = &document.strings;
+    let strings = &Strings(&document.strings, budget);
 
     let mut functions = Vec::with_capacity(document.functions.len());
     for (index, row) in document.functions.iter().enumerate() {
@@ -77,7 +78,7 @@ pub(super) fn profile(document: Document) -> Result<Profile> {
     Ok(profile)
 }
 
-fn sample(object: SampleObject, strings: &[String]) -> Result<Sample> {
+fn sample(object: SampleObject, strings: &Strings<'_>) -> Result<Sample> {
     Ok(Sample {
         locations: object.stack.into_iter().map(LocationId).collect(),
         values: object.values,
@@ -90,7 +91,7 @@ fn sample(object: SampleObject, strings: &[String]) -> Result<Sample> {
     })
 }
 
-fn label(object: &LabelObject, strings: &[String]) -> Result<Label> {
+fn label(object: &LabelObject, strings: &Strings<'_>) -> Result<Label> {
     let key = text(strings, object.key)?;
     let value = match (object.text, object.number) {
         (Some(place), None) => LabelValue::Str(text(strings, place)?),
@@ -119,11 +120,17 @@ fn detail(object: DetailObject) -> SiteDetail {
     }
 }
 
-fn text(strings: &[String], index: u32) -> Result<String> {
-    strings.get(index as usize).cloned().ok_or_else(|| {
+/// The texts that rows refer to, and the room for copies of them.
+struct Strings<'a>(&'a [String], &'a Budget);
+
+fn text(strings: &Strings<'_>, index: u32) -> Result<String> {
+    let Strings(table, budget) = strings;
+    let text = table.get(index as usize).ok_or_else(|| {
         Error::input(format!(
             "it refers to string {index}, but \"strings\" has {} (counted from 0)",
-            strings.len()
+            table.len()
         ))
-    })
+    })?;
+    budget.take(1, size_of::<String>() + text.len())?;
+    Ok(text.clone())
 }

@@ -16,6 +16,7 @@
 //! relative `doc_url`. [`super::json`] holds everything.
 #![forbid(unsafe_code)]
 
+mod entries;
 mod facts;
 pub(super) mod gzip;
 mod proto;
@@ -31,7 +32,8 @@ use crate::profile::Profile;
 /// Reads a profile, compressed with gzip or not.
 ///
 /// # Errors
-/// The bytes are not a pprof profile, are cut short, unpack to more than 1 GiB, or contradict themselves: the
+/// The bytes are not a pprof profile, are cut short, unpack to more than 1 GiB, would take more memory than is
+/// accepted (32 times their unpacked size, at least 256 MiB, at most 4 GiB), or contradict themselves: the
 /// error says what is wrong where. Contradictions are those that pprof rejects, and references to mappings
 /// that do not exist.
 pub fn read(bytes: &[u8]) -> Result<Profile> {

@@ -6,6 +6,7 @@ use prost::Message;
 
 use super::{proto, scan};
 use crate::error::{Error, Result};
+use crate::format::budget::Budget;
 use crate::profile::{
     Function, FunctionId, Label, LabelValue, Line, Location, LocationId, Mapping, MappingId,
     Profile, Sample, ValueType,
@@ -16,14 +17,15 @@ pub(super) fn read(bytes: &[u8]) -> Result<Profile> {
     if bytes.is_empty() {
         return Err(Error::input("the profile is empty: 0 bytes, unpacked"));
     }
-    scan::check(bytes)?;
+    let budget = Budget::new(bytes.len());
+    scan::check(bytes, &budget)?;
     let raw = proto::Profile::decode(bytes)
         .map_err(|error| Error::input("not a pprof profile").caused_by(error))?;
-    convert(raw)
+    convert(raw, &budget)
 }
 
-fn convert(raw: proto::Profile) -> Result<Profile> {
-    let strings = Strings::new(&raw.string_table)?;
+fn convert(raw: proto::Profile, budget: &Budget) -> Result<Profile> {
+    let strings = Strings::new(&raw.string_table, budget)?;
     let mapping_ids = Ids::new("mapping", raw.mapping.iter().map(|mapping| mapping.id))?;
     let function_ids = Ids::new("function", raw.function.iter().map(|function| function.id))?;
     let location_ids = Ids::new("location", raw.location.iter().map(|location| location.id))?;
@@ -164,16 +166,16 @@ fn function(raw: &proto::Function, strings: &Strings<'_>) -> Result<Function> {
 }
 
 /// The string table. Bytes that are not UTF-8 are shown with replacement characters.
-struct Strings<'a>(&'a [Vec<u8>]);
+struct Strings<'a>(&'a [Vec<u8>], &'a Budget);
 
-impl Strings<'_> {
-    fn new(table: &[Vec<u8>]) -> Result<Strings<'_>> {
+impl<'a> Strings<'a> {
+    fn new(table: &'a [Vec<u8>], budget: &'a Budget) -> Result<Strings<'a>> {
         match table.first() {
             Some(first) if !first.is_empty() => Err(Error::input(format!(
                 "string_table[0] is \"{}\", but must be empty",
                 String::from_utf8_lossy(&first[..first.len().min(40)])
             ))),
-            _ => Ok(Strings(table)),
+            _ => Ok(Strings(table, budget)),
         }
     }
 
@@ -182,7 +184,10 @@ impl Strings<'_> {
             .ok()
             .and_then(|index| self.0.get(index));
         match bytes {
-            Some(bytes) => Ok(String::from_utf8_lossy(bytes).into_owned()),
+            Some(bytes) => {
+                self.1.take(1, bytes.len())?;
+                Ok(String::from_utf8_lossy(bytes).into_owned())
+            }
             // A profile without any text has no table.
             None if index == 0 => Ok(String::new()),
             None => Err(Error::input(format!(

@@ -2,7 +2,9 @@
 //! breaks off, and files that are several profiles in a row, both of which a protobuf decoder would blur.
 #![forbid(unsafe_code)]
 
+use super::entries;
 use crate::error::{Error, Result};
+use crate::format::budget::Budget;
 
 /// Field number and name; whether it comes once; whether it is length-delimited.
 const FIELDS: [(&str, bool, bool); 16] = [
@@ -30,13 +32,13 @@ const FIXED64: u64 = 1;
 const DELIMITED: u64 = 2;
 const FIXED32: u64 = 5;
 
-/// Checks that the bytes are whole fields of one profile.
-pub(super) fn check(bytes: &[u8]) -> Result<()> {
+/// Checks that the bytes are whole fields of one profile, and takes the room for its entries.
+pub(super) fn check(bytes: &[u8], budget: &Budget) -> Result<()> {
     let mut seen = [false; FIELDS.len()];
     let mut rest = bytes;
     while !rest.is_empty() {
         let at = bytes.len() - rest.len();
-        let field = field(&mut rest).map_err(|broken| {
+        let (field, contents) = field(&mut rest).map_err(|broken| {
             Error::input(match broken {
                 Broken::Key => format!("not a pprof profile: no protobuf field at byte {at}"),
                 Broken::WireType(number, wire) => {
@@ -54,6 +56,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<()> {
         let Some(&(name, once, _)) = usize::try_from(field).ok().and_then(|n| FIELDS.get(n)) else {
             continue; // A field of a later version.
         };
+        entries::take(field, contents, budget)?;
         let seen = &mut seen[field as usize];
         if once && *seen {
             return Err(Error::input(format!(
@@ -72,7 +75,7 @@ pub(super) fn is_plausible(bytes: &[u8]) -> bool {
     let mut fields = 0;
     while !rest.is_empty() && fields < 8 {
         match field(&mut rest) {
-            Ok(number) if (number as usize) < FIELDS.len() => fields += 1,
+            Ok((number, _)) if (number as usize) < FIELDS.len() => fields += 1,
             // A prefix may end within a field.
             Err(Broken::CutShort(number)) if fields > 0 => return (number as usize) < FIELDS.len(),
             _ => return false,
@@ -94,13 +97,9 @@ fn name(number: u64) -> String {
     }
 }
 
-/// Steps over one field and returns its number.
-fn field(rest: &mut &[u8]) -> Result<u64, Broken> {
-    let key = varint(rest).ok_or(Broken::Key)?;
-    let (number, wire) = (key >> 3, key & 7);
-    if number == 0 || number > (1 << 29) - 1 {
-        return Err(Broken::Key);
-    }
+/// Steps over one field of the profile and returns its number and contents.
+fn field<'a>(rest: &mut &'a [u8]) -> Result<(u64, &'a [u8]), Broken> {
+    let (number, wire) = key(rest)?;
     if let Some(&(_, _, delimited)) = FIELDS.get(number as usize) {
         // Repeated numbers may be packed.
         let fits = match wire {
@@ -112,19 +111,44 @@ fn field(rest: &mut &[u8]) -> Result<u64, Broken> {
             return Err(Broken::WireType(number, wire));
         }
     }
+    Ok((number, contents(number, wire, rest)?))
+}
+
+/// Steps over one field of any message and returns its number and contents; `None` at the end and where it is
+/// damaged.
+pub(super) fn any_field<'a>(rest: &mut &'a [u8]) -> Option<(u64, &'a [u8])> {
+    let (number, wire) = key(rest).ok()?;
+    Some((number, contents(number, wire, rest).ok()?))
+}
+
+/// Field number and wire type.
+fn key(rest: &mut &[u8]) -> Result<(u64, u64), Broken> {
+    let key = varint(rest).ok_or(Broken::Key)?;
+    let (number, wire) = (key >> 3, key & 7);
+    if number == 0 || number > (1 << 29) - 1 {
+        return Err(Broken::Key);
+    }
+    Ok((number, wire))
+}
+
+fn contents<'a>(number: u64, wire: u64, rest: &mut &'a [u8]) -> Result<&'a [u8], Broken> {
     let len = match wire {
         VARINT => {
+            let start = *rest;
             varint(rest).ok_or(Broken::CutShort(number))?;
-            return Ok(number);
+            return Ok(&start[..start.len() - rest.len()]);
         }
         FIXED64 => 8,
         DELIMITED => varint(rest).ok_or(Broken::CutShort(number))?,
         FIXED32 => 4,
         _ => return Err(Broken::WireType(number, wire)),
     };
-    let after = usize::try_from(len).ok().and_then(|len| rest.get(len..));
-    *rest = after.ok_or(Broken::CutShort(number))?;
-    Ok(number)
+    let parts = usize::try_from(len)
+        .ok()
+        .and_then(|len| rest.split_at_checked(len));
+    let (contents, after) = parts.ok_or(Broken::CutShort(number))?;
+    *rest = after;
+    Ok(contents)
 }
 
 fn varint(rest: &mut &[u8]) -> Option<u64> {
