@@ -130,11 +130,7 @@ impl Snapshot {
         let _own_work = Ignore::new();
         let mut profile = self.to_address_profile();
         let report = symbolize::symbolize(&mut profile, &symbolize::Options::in_process());
-        profile.comments.push(report.to_string());
-        // Fails only for a profile that contradicts itself, which the one just built does not.
-        profile
-            .prune(symbolize::names::is_internal, |_| false)
-            .unwrap_or(profile)
+        symbolize::finish(profile, &report)
     }
 
     /// A profile of addresses, for `heapsite symbolize` on a machine that has the binaries.

@@ -4,9 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use heapsite::Profile;
+use heapsite::format::json;
 use heapsite::profile::addresses::Builder;
 use heapsite::symbolize::{self, Options, blame, mappings};
+use heapsite::{Heapsite, Profile};
+
+#[global_allocator]
+static HEAP: Heapsite = Heapsite::system().sample_interval(16 << 10);
 
 /// Addresses of stacks, leaf first, callers' minus one.
 fn capture() -> Vec<u64> {
@@ -241,6 +245,34 @@ fn offline_gives_the_same_names() {
         "{again}"
     );
     assert_eq!(in_process, offline);
+}
+
+/// A dump of addresses, carried elsewhere and named there, against the names that the process itself gives.
+#[test]
+fn a_dump_named_elsewhere_is_the_same_profile() {
+    let kept = many_stacks();
+    let snapshot = heapsite::snapshot();
+    drop(kept);
+    let mut file = Vec::new();
+    json::write(&snapshot.to_address_profile(), &mut file).unwrap();
+    let mut offline = json::read(&file).unwrap();
+    let report = symbolize::offline(&mut offline, &Options::offline()).unwrap();
+    let is_own = |profile: &Profile| {
+        profile
+            .functions
+            .iter()
+            .any(|function| symbolize::names::is_internal(&function.name))
+    };
+    assert!(is_own(&offline), "the recorder's frames are in the dump");
+    let offline = symbolize::finish(offline, &report);
+    let leaves = offline.samples.iter().filter_map(|sample| {
+        let leaf = &offline.locations[sample.locations.first()?.0 as usize];
+        Some(&offline.functions[leaf.lines.first()?.function.0 as usize].name)
+    });
+    for leaf in leaves {
+        assert!(!symbolize::names::is_internal(leaf), "{leaf}");
+    }
+    assert_eq!(snapshot.to_profile(), offline);
 }
 
 /// Stacks captured where a real server's tasks run: in a handler, in what a handler calls through generic code

@@ -3,7 +3,7 @@
 
 use super::args;
 use super::{Failure, input, json, output};
-use crate::symbolize::{Options, Report, offline};
+use crate::symbolize::{Options, Report, finish, offline};
 use crate::view::name::printable;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -29,6 +29,7 @@ pub(super) fn run(
     }
     let report = offline(&mut profile, &options)
         .map_err(|error| error.context(input::display(&args.profile)))?;
+    let profile = finish(profile, &report);
     let json = args.json.json;
     let written = output::write(&profile, &args.output, None, json, out, err)?;
     if json {

@@ -164,6 +164,16 @@ pub fn offline(profile: &mut Profile, options: &Options) -> Result<Report> {
     Ok(report)
 }
 
+/// The last step of naming a heap profile, the same in process and offline: the allocator's own frames go, so that
+/// stacks end where the program asked for memory, and a comment says how far the names reach.
+pub fn finish(mut profile: Profile, report: &Report) -> Profile {
+    profile.comments.push(report.to_string());
+    // Fails only for a profile that contradicts itself, and then there is nothing to cut.
+    profile
+        .prune(names::is_internal, |_| false)
+        .unwrap_or(profile)
+}
+
 /// A file that the user names must be of use.
 fn check_binary(profile: &Profile, binary: &Path) -> Result<()> {
     let facts = elf::facts(binary)
