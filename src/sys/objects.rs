@@ -83,11 +83,53 @@ mod imp {
         }
         // SAFETY: zeroed integers are initialised, whatever glibc wrote on top.
         let out = unsafe { out.assume_init() };
-        (out.eh_frame != 0).then_some(Object {
-            start: out.map_start,
-            end: out.map_end,
-            eh_frame_hdr: out.eh_frame,
+        let hdr = out.eh_frame;
+        let (start, end) = match (out.map_start..out.map_end).contains(&hdr) {
+            true => (out.map_start, out.map_end),
+            // glibc told one segment of a program with a gap between its segments: linkers leave one where a
+            // segment happens to end with its page. (A library's gaps are mapped, and it is told whole.)
+            false => whole_program(out.link_map, pc)
+                .filter(|(start, end)| (*start..*end).contains(&hdr))?,
+        };
+        (hdr != 0).then_some(Object {
+            start,
+            end,
+            eh_frame_hdr: hdr,
         })
+    }
+
+    /// Where the program is, gaps and all, if `pc` is in it and `link_map` its entry in the loader's list.
+    #[cold]
+    fn whole_program(link_map: u64, pc: u64) -> Option<(u64, u64)> {
+        if link_map == 0 {
+            return None;
+        }
+        // SAFETY: `getauxval` only reads what the kernel passed to the program.
+        let [at, count] =
+            [libc::AT_PHDR, libc::AT_PHNUM].map(|what| unsafe { libc::getauxval(what) });
+        if at == 0 {
+            return None;
+        }
+        // SAFETY: the kernel says where the headers are and how many; they are never written or unmapped.
+        let headers =
+            unsafe { std::slice::from_raw_parts(at as *const libc::Elf64_Phdr, count as usize) };
+        // SAFETY: `struct link_map` (<link.h>) begins with the load address, and pc's object stays loaded meanwhile.
+        let base = unsafe { (link_map as *const u64).read() };
+        span(headers, base).filter(|(start, end)| (*start..*end).contains(&pc))
+    }
+
+    /// From the first loaded byte to one past the last.
+    fn span(headers: &[libc::Elf64_Phdr], base: u64) -> Option<(u64, u64)> {
+        let mut span: Option<(u64, u64)> = None;
+        for header in headers {
+            if header.p_type == libc::PT_LOAD {
+                let start = base.wrapping_add(header.p_vaddr);
+                let end = start.checked_add(header.p_memsz)?;
+                let (first, last) = span.unwrap_or((start, end));
+                span = Some((first.min(start), last.max(end)));
+            }
+        }
+        span
     }
 
     /// One past the highest stack address that the calling thread can own.
@@ -145,6 +187,62 @@ mod imp {
             );
         }
         ret == -i64::from(libc::EINVAL)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        /// What the linker made of a program whose read-only segment ended 4 bytes before its page did.
+        #[test]
+        fn a_gap_belongs_to_the_program() {
+            let load = |p_vaddr, p_memsz| libc::Elf64_Phdr {
+                p_type: libc::PT_LOAD,
+                p_flags: 0,
+                p_offset: 0,
+                p_vaddr,
+                p_paddr: 0,
+                p_filesz: 0,
+                p_memsz,
+                p_align: 4096,
+            };
+            let tls = libc::Elf64_Phdr {
+                p_type: libc::PT_TLS,
+                ..load(0, u64::MAX)
+            };
+            let headers = [
+                tls,
+                load(0, 0x28_6ffc),
+                load(0x28_8000, 0x68_ecc0),
+                load(0x91_7cc0, 0x6_d340),
+            ];
+            assert_eq!(
+                span(&headers, 0x5555_0000_0000),
+                Some((0x5555_0000_0000, 0x5555_0098_5000))
+            );
+            assert_eq!(span(&headers[..1], 0), None);
+            assert_eq!(span(&[load(1, u64::MAX)], 1), None);
+        }
+
+        #[test]
+        fn this_program_has_unwind_information_inside_of_it() {
+            let here = this_program_has_unwind_information_inside_of_it as fn() as usize as u64;
+            let object = find(here).expect("this program was linked with .eh_frame_hdr");
+            assert!((object.start..object.end).contains(&here));
+            assert!((object.start..object.end).contains(&object.eh_frame_hdr));
+            let mut out = MaybeUninit::<DlFindObject>::zeroed();
+            // SAFETY: as in `find`; glibc was just seen to have the function.
+            let link_map = unsafe {
+                unsafe extern "C" {
+                    fn _dl_find_object(pc: u64, out: *mut DlFindObject) -> libc::c_int;
+                }
+                assert_eq!(_dl_find_object(here, out.as_mut_ptr()), 0);
+                out.assume_init().link_map
+            };
+            let (start, end) = whole_program(link_map, here).expect("the program's headers");
+            assert!(start <= object.start && end >= here);
+            assert_eq!(whole_program(link_map, 0x10), None);
+        }
     }
 }
 
