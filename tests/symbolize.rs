@@ -7,10 +7,11 @@ use std::sync::Mutex;
 use heapsite::format::json;
 use heapsite::profile::addresses::Builder;
 use heapsite::symbolize::{self, Options, blame, mappings};
+use heapsite::view;
 use heapsite::{Heapsite, Profile};
 
 #[global_allocator]
-static HEAP: Heapsite = Heapsite::system().sample_interval(16 << 10);
+static HEAP: Heapsite = Heapsite::system().sample_interval(1024);
 
 /// Addresses of stacks, leaf first, callers' minus one.
 fn capture() -> Vec<u64> {
@@ -273,6 +274,16 @@ fn a_dump_named_elsewhere_is_the_same_profile() {
         assert!(!symbolize::names::is_internal(leaf), "{leaf}");
     }
     assert_eq!(snapshot.to_profile(), offline);
+
+    // The dump as it was, against the named one: every stack finds itself.
+    let addresses = snapshot.to_address_profile();
+    let (by, blame) = (view::By::Site, view::Blame::Application);
+    let flat = view::growth::Sum::Flat;
+    let growth = view::growth(&addresses, &offline, Some("alloc_space"), by, blame, flat).unwrap();
+    assert!(growth.rows.len() > 10, "{} rows", growth.rows.len());
+    for row in &growth.rows {
+        assert_eq!(row.change.growth, 0, "{row:?}");
+    }
 }
 
 /// Stacks captured where a real server's tasks run: in a handler, in what a handler calls through generic code

@@ -91,11 +91,12 @@ pub(super) fn explain(loss: &Loss) -> String {
     printable(&text).into_owned()
 }
 
-/// The profile has addresses without names, and nothing else.
+/// The profile has addresses without names, and nothing else (notes such as `[no stack]` lie in no mapping).
 pub(super) fn is_nameless(profile: &Profile) -> bool {
-    !profile.locations.is_empty()
-        && profile
-            .locations
-            .iter()
-            .all(|location| location.lines.is_empty())
+    let mut mapped = profile
+        .locations
+        .iter()
+        .filter(|location| location.mapping.is_some() || location.lines.is_empty())
+        .peekable();
+    mapped.peek().is_some() && mapped.all(|location| location.lines.is_empty())
 }

@@ -4,6 +4,7 @@
 use super::args;
 use super::style::Look;
 use super::{Failure, about, input, json};
+use crate::profile::diff::canonical::is_one_build;
 use crate::profile::told::Sampling;
 use crate::view::growth::{Change, Sum};
 use crate::view::significance::Verdict;
@@ -56,12 +57,8 @@ pub(super) fn run(
             paint: look.paint(),
         };
         view::change::write(&growth, &layout, out)?;
-        if about::is_nameless(&base) != about::is_nameless(&new) {
-            let _ = writeln!(
-                err,
-                "heapsite: note: one profile has names and the other has none, so no row matches; \
-                 `heapsite symbolize` gives it some"
-            );
+        if let Some(note) = about_names(args, &base, &new) {
+            let _ = writeln!(err, "heapsite: note: {note}");
         }
         if knows_less(&base, &new) {
             let _ = writeln!(
@@ -103,6 +100,26 @@ fn knows_less(base: &Profile, new: &Profile) -> bool {
     let pid = base.pid();
     let same = pid.is_some() && pid == new.pid();
     same && base.heap.is_none() && new.heap.is_none() && !(exact(base) && exact(new))
+}
+
+/// Why rows may not match, and what to do.
+fn about_names(args: &args::Diff, base: &Profile, new: &Profile) -> Option<String> {
+    let (nameless, name) = match [base, new].map(about::is_nameless) {
+        [true, false] => ("base", &args.base),
+        [false, true] => ("new", &args.new),
+        _ => return None,
+    };
+    let name = input::display(name);
+    Some(match is_one_build(base, new) {
+        true => format!(
+            "the {nameless} profile has no names: they are taken from the other one, which is of the same build; \
+             `heapsite symbolize {name} -o FILE` names addresses that only {name} has"
+        ),
+        false => format!(
+            "the {nameless} profile has no names and is not of the other one's build, so no row matches: \
+             `heapsite symbolize {name} -o FILE` gives it some, where the program's file is"
+        ),
+    })
 }
 
 fn is_finding(change: &Change) -> bool {

@@ -6,28 +6,14 @@ use addr2line::{Loader, fallible_iterator::FallibleIterator as _};
 use super::find::{self, Found};
 use super::gather::Gathered;
 use super::{Problem, address, elf, names};
+use crate::profile::Profile;
 use crate::profile::addresses::FunctionIndex;
-use crate::profile::{Function, Location, Profile};
 
 /// How many of the addresses of a mapping got what.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Names {
     pub(super) named: usize,
     pub(super) with_lines: usize,
-}
-
-/// Whether a location has no names, or only the stopgap of [`name_all`].
-pub(super) fn needs_names(location: &Location, functions: &[Function], file: &str) -> bool {
-    match *location.lines.as_slice() {
-        [] => true,
-        [only] => functions
-            .get(only.function.0 as usize)
-            .is_some_and(|function| {
-                let rest = function.name.strip_prefix(find::base_name(file));
-                rest.is_some_and(|rest| rest.starts_with("+0x")) && function.filename.is_empty()
-            }),
-        _ => false,
-    }
 }
 
 /// Names `locations` (indexes, ascending by address), all of mapping `mapping`, and sets its `has_*` fields.

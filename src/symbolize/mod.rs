@@ -28,6 +28,7 @@ pub use report::{FileReport, Problem, Report};
 use crate::error::{Error, Result};
 use crate::profile::Profile;
 use crate::profile::addresses::FunctionIndex;
+use crate::profile::diff::canonical::is_nameless;
 
 /// Where files are looked for.
 #[derive(Clone, Debug, Default)]
@@ -94,10 +95,8 @@ pub fn symbolize(profile: &mut Profile, options: &Options) -> Report {
     let mut report = Report::default();
     for (index, location) in (0u32..).zip(&profile.locations) {
         let mapping = location.mapping.map(|mapping| mapping.0 as usize);
-        let file = mapping
-            .and_then(|index| profile.mappings.get(index))
-            .map(|m| m.file.as_str());
-        if !lookup::needs_names(location, &profile.functions, file.unwrap_or_default()) {
+        let file = mapping.and_then(|index| profile.mappings.get(index));
+        if !is_nameless(location, &profile.functions, file) {
             continue;
         }
         report.addresses += 1;

@@ -6,6 +6,7 @@
 //! there it is Var(new) − Var(base).
 #![forbid(unsafe_code)]
 
+use super::comparable::comparable;
 use super::count::{Count, count, count_born_until};
 use super::key::{Blame, By, Key};
 use super::measure::{Measure, Quality, Value};
@@ -102,6 +103,7 @@ pub fn growth(
             "{kind} is in {old} in the base and in {now} in the new profile"
         )));
     }
+    let (base, new) = &comparable(base, new);
     let counts = (
         count(base, &base_value, by, blame)?,
         count(new, &new_value, by, blame)?,

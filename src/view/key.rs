@@ -120,7 +120,7 @@ pub fn frames(profile: &Profile, id: LocationId) -> Vec<Frame> {
 }
 
 /// `shop+0x1234` (file offset, the same in every run), or the bare address outside of known mappings.
-fn address(profile: &Profile, location: &Location) -> String {
+pub(super) fn address(profile: &Profile, location: &Location) -> String {
     let mapping = location
         .mapping
         .and_then(|id| profile.mappings.get(id.0 as usize));

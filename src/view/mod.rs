@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod change;
+mod comparable;
 pub mod count;
 pub mod growth;
 pub mod key;

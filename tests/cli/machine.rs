@@ -298,7 +298,17 @@ fn profiles_that_cannot_match_are_pointed_out() {
     let scene = Scene::new();
     let note = scene.run(&["diff", "addresses.json", "new.json"]).stderr;
     assert!(
-        note.contains("one profile has names and the other has none"),
+        note.contains("base profile has no names") && note.contains("is of the same build"),
+        "{note}"
+    );
+    let text = std::fs::read_to_string(scene.dir.path().join("addresses.json")).unwrap();
+    let place = text.find("\"build_id\":\"").expect("a build id") + 12;
+    let other = format!("{}00{}", &text[..place], &text[place..]);
+    std::fs::write(scene.dir.path().join("other.json"), other).unwrap();
+    let note = scene.run(&["diff", "new.json", "other.json"]).stderr;
+    assert!(
+        note.contains("new profile has no names and is not of the other one's build")
+            && note.contains("`heapsite symbolize other.json -o FILE`"),
         "{note}"
     );
     let note = scene.run(&["diff", "base.pb.gz", "new.pb.gz"]).stderr;

@@ -4,6 +4,7 @@
 use hashbrown::{HashMap, HashSet};
 
 use super::Matching;
+use super::canonical::{self, Name, Names};
 use crate::profile::builder::file_offset;
 use crate::profile::{Location, LocationId, Profile};
 
@@ -28,10 +29,20 @@ enum Key<'a> {
     Build(&'a str, u64),
     /// Function, source file, line (0 where lines do not count).
     Line(&'a str, &'a str, i64),
-    /// Not symbolised, no common build: offset in the file of this name.
-    File(&'a str, u64),
+    /// Not symbolised, no common build: offset in the file of this name, and where both profiles know its build,
+    /// of that build.
+    File(&'a str, &'a str, u64),
     /// Outside of every mapping.
     Address(u64),
+}
+
+/// What matches what.
+struct By<'a> {
+    /// Builds that both profiles have, where they count.
+    builds: HashSet<&'a str>,
+    /// Files of which they have different builds.
+    rebuilt: HashSet<&'a str>,
+    matching: Matching,
 }
 
 impl Frames {
@@ -40,11 +51,17 @@ impl Frames {
             Matching::Auto => common_builds(base, new),
             Matching::Line | Matching::Function => HashSet::new(),
         };
+        let names = Names::new(base, new);
+        let rebuilt = canonical::rebuilt(base, new);
+        let by = By {
+            builds,
+            rebuilt,
+            matching,
+        };
         let mut numbers: HashMap<Key<'_>, u32> = HashMap::new();
-        let mut number = |profile| Numbers::new(profile, &builds, matching, &mut numbers);
         Frames {
-            base: number(base),
-            new: number(new),
+            base: Numbers::new(base, &names.base, &by, &mut numbers),
+            new: Numbers::new(new, &names.new, &by, &mut numbers),
         }
     }
 
@@ -58,8 +75,8 @@ impl Frames {
 impl Numbers {
     fn new<'a>(
         profile: &'a Profile,
-        builds: &HashSet<&str>,
-        matching: Matching,
+        names: &'a [Name],
+        by: &By<'_>,
         numbers: &mut HashMap<Key<'a>, u32>,
     ) -> Numbers {
         let mut result = Numbers::default();
@@ -68,17 +85,17 @@ impl Numbers {
                 let next = numbers.len() as u32;
                 result.frames.push(*numbers.entry(key).or_insert(next));
             };
-            match by_address(profile, location, builds) {
+            match by_address(profile, location, by) {
                 Some(key) => push(key),
                 None => {
                     for line in &location.lines {
-                        let function = &profile.functions[line.function.0 as usize];
-                        let number = if matching == Matching::Function {
+                        let name = &names[line.function.0 as usize];
+                        let number = if by.matching == Matching::Function {
                             0
                         } else {
                             line.line
                         };
-                        push(Key::Line(&function.name, &function.filename, number));
+                        push(Key::Line(&name.function, &name.file, number));
                     }
                 }
             }
@@ -95,21 +112,25 @@ impl Numbers {
 }
 
 /// The key of a location that is matched by its address: its build is known to both, or it has no name.
-fn by_address<'a>(
-    profile: &'a Profile,
-    location: &Location,
-    builds: &HashSet<&str>,
-) -> Option<Key<'a>> {
+fn by_address<'a>(profile: &'a Profile, location: &Location, by: &By<'_>) -> Option<Key<'a>> {
     let mapping = location.mapping.map(|id| &profile.mappings[id.0 as usize]);
     match mapping {
-        Some(mapping) if builds.contains(mapping.build_id.as_str()) => Some(Key::Build(
+        Some(mapping) if by.builds.contains(mapping.build_id.as_str()) => Some(Key::Build(
             &mapping.build_id,
             file_offset(mapping, location.address),
         )),
-        _ if !location.lines.is_empty() => None,
+        _ if !canonical::is_nameless(location, &profile.functions, mapping) => None,
         Some(mapping) => {
-            let name = mapping.file.rsplit('/').next().unwrap_or_default();
-            Some(Key::File(name, file_offset(mapping, location.address)))
+            let name = canonical::base_name(mapping);
+            let build = match by.rebuilt.contains(name) {
+                true => mapping.build_id.as_str(),
+                false => "",
+            };
+            Some(Key::File(
+                name,
+                build,
+                file_offset(mapping, location.address),
+            ))
         }
         None => Some(Key::Address(location.address)),
     }

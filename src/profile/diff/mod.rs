@@ -22,6 +22,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub(crate) mod canonical;
 mod frames;
 mod variance;
 
@@ -40,7 +41,8 @@ use variance::{Cell, Variances};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Matching {
     /// Frames in a file of which both profiles have the same build id: by their offset in that file. All
-    /// others: by function name, source file and line.
+    /// others: by function name, source file and line. Between two builds, paths are compared from their end, and
+    /// generic arguments do not count for functions that have no instance in common.
     #[default]
     Auto,
     /// By function name, source file and line, even where the build is the same.
