@@ -3,7 +3,8 @@
 
 use super::input::display;
 use crate::Profile;
-use crate::profile::Loss;
+use crate::profile::diff::canonical;
+use crate::profile::{Location, Loss};
 use crate::view::name::printable;
 use crate::view::units;
 use std::io::{self, Write};
@@ -98,5 +99,11 @@ pub(super) fn is_nameless(profile: &Profile) -> bool {
         .iter()
         .filter(|location| location.mapping.is_some() || location.lines.is_empty())
         .peekable();
-    mapped.peek().is_some() && mapped.all(|location| location.lines.is_empty())
+    let lacks_name = |location: &Location| {
+        let mapping = location
+            .mapping
+            .and_then(|id| profile.mappings.get(id.0 as usize));
+        canonical::is_nameless(location, &profile.functions, mapping)
+    };
+    mapped.peek().is_some() && mapped.all(lacks_name)
 }

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod addresses;
-mod builder;
+pub(crate) mod builder;
 mod check;
 pub mod diff;
 pub mod filter;

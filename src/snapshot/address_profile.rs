@@ -87,26 +87,29 @@ fn values(detail: &SiteDetail) -> Vec<i64> {
 }
 
 /// Gives a rootmost frame in words to stacks that were cut, and a frame to samples without any, so that
-/// every viewer shows what happened. Their addresses are small numbers where no code can be.
+/// every viewer shows what happened. Their addresses are small numbers where no code can be, the same in every
+/// snapshot: some backends tell stacks apart by nothing but addresses.
 fn name_what_has_no_address(profile: &mut Profile, snapshot: &Snapshot) {
     let overflow = snapshot.sites.iter().any(|site| site.is_overflow);
-    let mut notes: Vec<(&str, LocationId)> = Vec::new();
+    let mut notes: Vec<(u64, LocationId)> = Vec::new();
     let mut samples = std::mem::take(&mut profile.samples);
     for sample in &mut samples {
-        let note = match sample.detail.as_ref().and_then(|detail| detail.cut) {
-            Some(Cut::Depth) => "[stack cut: deeper than heapsite keeps]",
-            Some(Cut::NoUnwindInfo) => "[stack cut: code without unwind information]",
-            Some(Cut::UnknownRule) => "[stack cut: unwind information not understood]",
-            Some(Cut::BadStack) => "[stack cut: stack memory not readable]",
-            None if sample.locations.is_empty() && overflow => "[stack not kept: site table full]",
-            None if sample.locations.is_empty() => "[no stack]",
+        let (address, note) = match sample.detail.as_ref().and_then(|detail| detail.cut) {
+            Some(Cut::Depth) => (1, "[stack cut: deeper than heapsite keeps]"),
+            Some(Cut::NoUnwindInfo) => (2, "[stack cut: code without unwind information]"),
+            Some(Cut::UnknownRule) => (3, "[stack cut: unwind information not understood]"),
+            Some(Cut::BadStack) => (4, "[stack cut: stack memory not readable]"),
+            None if sample.locations.is_empty() && overflow => {
+                (5, "[stack not kept: site table full]")
+            }
+            None if sample.locations.is_empty() => (6, "[no stack]"),
             None => continue,
         };
-        let location = match notes.iter().find(|(known, _)| *known == note) {
+        let location = match notes.iter().find(|(known, _)| *known == address) {
             Some((_, location)) => *location,
             None => {
-                let location = add_note(profile, note, notes.len() as u64 + 1);
-                notes.push((note, location));
+                let location = add_note(profile, note, address);
+                notes.push((address, location));
                 location
             }
         };
@@ -132,4 +135,54 @@ fn add_note(profile: &mut Profile, note: &str, address: u64) -> LocationId {
         ..Location::default()
     });
     location
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_has_the_same_address_whatever_comes_before_it() {
+        let snapshot = |cuts: &[Option<Cut>]| Snapshot {
+            sites: cuts
+                .iter()
+                .map(|&cut| Site {
+                    detail: SiteDetail {
+                        cut,
+                        ..SiteDetail::default()
+                    },
+                    is_overflow: false,
+                    first_frame: 0,
+                    frame_count: 0,
+                })
+                .collect(),
+            ..Snapshot::default()
+        };
+        let address_of = |cuts: &[Option<Cut>], part: &str| {
+            let profile = build(&snapshot(cuts));
+            let is_it = |location: &&Location| {
+                profile.functions[location.lines[0].function.0 as usize]
+                    .name
+                    .contains(part)
+            };
+            profile
+                .locations
+                .iter()
+                .find(is_it)
+                .map(|location| location.address)
+        };
+        let (depth, bad, none) = (Some(Cut::Depth), Some(Cut::BadStack), None);
+        assert_eq!(
+            address_of(&[depth, bad], "not readable"),
+            address_of(&[none, bad, depth], "not readable")
+        );
+        assert_eq!(
+            address_of(&[none], "no stack"),
+            address_of(&[bad, none], "no stack")
+        );
+        assert_ne!(
+            address_of(&[none], "no stack"),
+            address_of(&[bad], "not readable")
+        );
+    }
 }

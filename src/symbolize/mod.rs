@@ -26,9 +26,10 @@ use std::path::{Path, PathBuf};
 pub use report::{FileReport, Problem, Report};
 
 use crate::error::{Error, Result};
-use crate::profile::Profile;
 use crate::profile::addresses::FunctionIndex;
+use crate::profile::builder::file_offset;
 use crate::profile::diff::canonical::is_nameless;
+use crate::profile::{Function, Line, Profile};
 
 /// Where files are looked for.
 #[derive(Clone, Debug, Default)]
@@ -164,13 +165,44 @@ pub fn offline(profile: &mut Profile, options: &Options) -> Result<Report> {
 }
 
 /// The last step of naming a heap profile, the same in process and offline: the allocator's own frames go, so that
-/// stacks end where the program asked for memory, and a comment says how far the names reach.
+/// stacks end where the program asked for memory; what has no name is called `FILE+0xOFFSET` (offset in the file)
+/// and its mapping counts as symbolised, since a viewer would look for names once more and replace the good ones; and
+/// a comment says how far the names reach.
 pub fn finish(mut profile: Profile, report: &Report) -> Profile {
     profile.comments.push(report.to_string());
+    name_the_rest(&mut profile);
     // Fails only for a profile that contradicts itself, and then there is nothing to cut.
     profile
         .prune(names::is_internal, |_| false)
         .unwrap_or(profile)
+}
+
+fn name_the_rest(profile: &mut Profile) {
+    let mut functions = FunctionIndex::new(&profile.functions);
+    for location in &mut profile.locations {
+        let mapping = location
+            .mapping
+            .and_then(|id| profile.mappings.get_mut(id.0 as usize));
+        let Some(mapping) = mapping else {
+            continue;
+        };
+        mapping.has_functions = true;
+        if location.lines.is_empty() {
+            let offset = file_offset(mapping, location.address);
+            let file = Some(find::base_name(&mapping.file)).filter(|file| !file.is_empty());
+            let function = Function {
+                name: format!("{}+{offset:#x}", file.unwrap_or("?")),
+                ..Function::default()
+            };
+            let function = functions.intern(&mut profile.functions, function);
+            let (line, column) = (0, 0);
+            location.lines.push(Line {
+                function,
+                line,
+                column,
+            });
+        }
+    }
 }
 
 /// A file that the user names must be of use.
@@ -207,4 +239,48 @@ fn mismatch(path: &Path, found: &str, file: &str, wanted: &str) -> Error {
         or_none(found),
         or_none(wanted),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{Location, LocationId, Mapping, MappingId, Sample};
+
+    #[test]
+    fn nothing_is_left_for_a_viewer_to_name() {
+        let mapping = |file: &str| Mapping {
+            start: 0x1000,
+            limit: 0x9000,
+            offset: 0x200,
+            file: file.into(),
+            ..Mapping::default()
+        };
+        let location = |mapping| Location {
+            mapping,
+            address: 0x1034,
+            ..Location::default()
+        };
+        let profile = Profile {
+            mappings: ["/usr/lib/libx.so", "", "/usr/lib/unused.so"]
+                .map(mapping)
+                .into(),
+            locations: [Some(MappingId(0)), Some(MappingId(1)), None]
+                .map(location)
+                .into(),
+            samples: vec![Sample {
+                locations: (0..3).map(LocationId).collect(),
+                ..Sample::default()
+            }],
+            ..Profile::default()
+        };
+        let profile = finish(profile, &Report::default());
+        let names: Vec<_> = profile.functions.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(names, ["libx.so+0x234", "?+0x234"]);
+        let symbolised: Vec<_> = profile.mappings.iter().map(|m| m.has_functions).collect();
+        assert_eq!(symbolised, [true, true, false]);
+        assert!(profile.locations[2].lines.is_empty(), "is in no mapping");
+        // A later attempt with the right files goes on from there.
+        let mut again = profile;
+        assert_eq!(symbolize(&mut again, &Options::default()).addresses, 2 + 1);
+    }
 }

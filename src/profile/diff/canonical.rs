@@ -128,7 +128,8 @@ pub(crate) fn is_nameless(
     let (Some(function), Some(mapping)) = (functions.get(only.function.0 as usize), mapping) else {
         return false;
     };
-    let address = function.name.strip_prefix(base_name(mapping));
+    let file = Some(base_name(mapping)).filter(|file| !file.is_empty());
+    let address = function.name.strip_prefix(file.unwrap_or("?"));
     function.filename.is_empty() && address.is_some_and(|rest| rest.starts_with("+0x"))
 }
 
