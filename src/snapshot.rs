@@ -283,13 +283,9 @@ fn facts(sites: &[Site], threads: Vec<String>) -> HeapFacts {
         })
         .filter(|loss| loss.count > 0)
         .collect();
-    let missing = [
-        losses::Reason::LiveMapFull,
-        losses::Reason::Unrepresentable,
-        losses::Reason::NotPutBack,
-    ]
-    .iter()
-    .any(|reason| losses::read(*reason).0 > 0);
+    let missing = losses::REASONS
+        .iter()
+        .any(|(reason, ..)| reason.is_missing() && losses::read(*reason).0 > 0);
     let (peak_bytes, peak_nanos) = peak::read();
     let (mapped_bytes, resident_bytes) = record::own_memory();
     HeapFacts {

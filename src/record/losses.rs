@@ -32,6 +32,24 @@ pub(crate) enum Reason {
     CutBadStack,
 }
 
+impl Reason {
+    /// Sampled allocations, or their frees, are missing from the numbers: these are no longer exact.
+    pub(crate) fn is_missing(self) -> bool {
+        match self {
+            Reason::LiveMapFull
+            | Reason::Reentrant
+            | Reason::Unrepresentable
+            | Reason::NotPutBack => true,
+            // Counted, though without (all of) a stack; or not the program's.
+            Reason::SiteTableFull | Reason::OwnWork => false,
+            Reason::CutDepth
+            | Reason::CutNoUnwindInfo
+            | Reason::CutUnknownRule
+            | Reason::CutBadStack => false,
+        }
+    }
+}
+
 /// Each reason, its stable name, and what it does to the numbers.
 pub(crate) const REASONS: [(Reason, &str, &str); 11] = [
     (
@@ -130,5 +148,20 @@ mod tests {
             assert_eq!(*reason as usize, number, "{name}");
             assert!(!meaning.is_empty());
         }
+    }
+
+    #[test]
+    fn what_makes_numbers_inexact() {
+        let missing = REASONS.iter().filter(|(reason, ..)| reason.is_missing());
+        let names: Vec<&str> = missing.map(|(_, name, _)| *name).collect();
+        assert_eq!(
+            names,
+            [
+                "live-map-full",
+                "reentrant",
+                "unrepresentable",
+                "not-put-back"
+            ]
+        );
     }
 }
