@@ -78,6 +78,10 @@ fn candidates(mapping: &Mapping, is_main: bool, options: &Options) -> Vec<PathBu
         .filter(|binary| may_be(binary, mapping, is_main))
         .cloned()
         .collect();
+    if id.is_empty() {
+        // The main binary may have been renamed, but who has its name is the better guess.
+        paths.sort_by_key(|path| path.file_name() != Some(OsStr::new(name)));
+    }
     for directory in &options.directories {
         if !id.is_empty() {
             let by_id = directory.join(id);
@@ -296,6 +300,25 @@ mod tests {
             &mapping("/usr/lib/libx.so", "ab"),
             false
         ));
+    }
+
+    #[test]
+    fn without_an_id_the_file_of_the_same_name_comes_first() {
+        let options = Options::offline()
+            .binary("a/renamed")
+            .binary("b/server")
+            .binary("c/server");
+        let named =
+            |id: &str| candidates(&mapping("/srv/server", id), true, &options)[..3].to_vec();
+        assert_eq!(
+            named(""),
+            ["b/server", "c/server", "a/renamed"].map(PathBuf::from)
+        );
+        assert_eq!(
+            named("abcdef")[0],
+            PathBuf::from("a/renamed"),
+            "the id will tell"
+        );
     }
 
     #[test]
