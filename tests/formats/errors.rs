@@ -157,10 +157,10 @@ fn profiles_that_contradict_themselves() {
         &with(&[(2, &[])]),
         &["sample 0", "0 values", "1 sample types"],
     );
-    says(
-        &with(&[(4, &[8, 1, 16, 9])]),
-        &["location 1", "mapping id 9"],
-    );
+    // Taken for none, as Go does.
+    let unknown = pprof::read(&with(&[(4, &[8, 1, 16, 9, 34, 4, 8, 0, 16, 5])])).unwrap();
+    assert_eq!(unknown.locations[0].mapping, None);
+    assert!(unknown.locations[0].lines.is_empty());
     says(
         &with(&[(4, &[8, 1, 34, 2, 8, 5])]),
         &["location 1", "function id 5"],

@@ -34,8 +34,7 @@ use crate::profile::Profile;
 /// # Errors
 /// The bytes are not a pprof profile, are cut short, unpack to more than 1 GiB, would take more memory than is
 /// accepted (32 times their unpacked size, at least 256 MiB, at most 4 GiB), or contradict themselves: the
-/// error says what is wrong where. Contradictions are those that pprof rejects, and references to mappings
-/// that do not exist.
+/// error says what is wrong where. Contradictions are those that pprof rejects.
 pub fn read(bytes: &[u8]) -> Result<Profile> {
     match gzip::is_gzip(bytes) {
         true => read::read(&gzip::unpack(bytes, gzip::LIMIT)?),

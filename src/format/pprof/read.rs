@@ -115,7 +115,9 @@ fn sample(
 
 fn location(raw: &proto::Location, mapping_ids: &Ids, function_ids: &Ids) -> Result<Location> {
     let place = |error: Error| error.context(format_args!("location {}", raw.id));
-    let lines = collect(&raw.line, |line| {
+    // Go's reader takes a line without a function, and a mapping that is not there, for none.
+    let known = raw.line.iter().filter(|line| line.function_id != 0);
+    let lines = known.map(|line| {
         let function = FunctionId(function_ids.index(line.function_id)?);
         Ok(Line {
             function,
@@ -124,12 +126,9 @@ fn location(raw: &proto::Location, mapping_ids: &Ids, function_ids: &Ids) -> Res
         })
     });
     Ok(Location {
-        mapping: match raw.mapping_id {
-            0 => None,
-            id => Some(MappingId(mapping_ids.index(id).map_err(place)?)),
-        },
+        mapping: mapping_ids.index(raw.mapping_id).ok().map(MappingId),
         address: raw.address,
-        lines: lines.map_err(place)?,
+        lines: lines.collect::<Result<_>>().map_err(place)?,
         is_folded: raw.is_folded,
     })
 }
