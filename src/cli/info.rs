@@ -99,7 +99,7 @@ fn process(heap: &HeapFacts, out: &mut dyn Write) -> io::Result<()> {
     line(
         out,
         "resident",
-        &format!("{rss}, at most {peak} (exact, of the whole process)"),
+        &format!("{rss}, at most {peak} (of the whole process; the peak is approximate)"),
     )
 }
 

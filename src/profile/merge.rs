@@ -236,9 +236,11 @@ fn add_footprint(sum: &mut Footprint, other: &Footprint) {
 
 /// Several processes have no common id or start: those become 0, and a name that differs empty.
 fn add_process(sum: &mut ProcessFacts, other: &ProcessFacts) {
-    if sum.pid != other.pid || sum.start_time_nanos != other.start_time_nanos {
+    if !sum.is_same(other) {
         sum.pid = 0;
         sum.start_time_nanos = 0;
+        sum.start_ticks = 0;
+        sum.boot_id.clear();
         sum.forked_from = None;
     }
     if sum.command != other.command {

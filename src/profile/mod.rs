@@ -339,16 +339,39 @@ pub struct ProcessFacts {
     pub pid: u32,
     /// The process that recorded the first event, if this is a forked child of it.
     pub forked_from: Option<u32>,
-    /// Start of the process, nanoseconds since the Unix epoch (from `/proc`, to a clock tick).
+    /// Start of the process, nanoseconds since the Unix epoch (from `/proc`, to a clock tick). For display: the
+    /// kernel moves the time of boot when the clock is set.
     pub start_time_nanos: i64,
+    /// Start of the process in clock ticks since boot; with `boot_id` and `pid` it says which process this is. 0: unknown.
+    pub start_ticks: u64,
+    /// The kernel's random id of this boot; empty: unknown.
+    pub boot_id: String,
     /// Command line, arguments joined by a space.
     pub command: String,
     /// Path of the program.
     pub executable: String,
-    /// Resident set size, bytes (exact, from `/proc/self/statm`).
+    /// Resident set size, bytes: counted page by page (`smaps_rollup`), or where the kernel has no such file,
+    /// approximate.
     pub rss_bytes: u64,
-    /// Peak resident set size, bytes.
+    /// Peak resident set size, bytes; approximate (`VmHWM`: the kernel's own counters lag behind by some pages per
+    /// thread).
     pub peak_rss_bytes: u64,
+}
+
+impl ProcessFacts {
+    /// Whether both are of one process; false where they do not say which they are of.
+    pub(crate) fn is_same(&self, other: &ProcessFacts) -> bool {
+        if self.pid == 0 || self.pid != other.pid {
+            return false;
+        }
+        let known =
+            |process: &ProcessFacts| !process.boot_id.is_empty() && process.start_ticks != 0;
+        match known(self) && known(other) {
+            true => (&self.boot_id, self.start_ticks) == (&other.boot_id, other.start_ticks),
+            // Dumps of older versions.
+            false => self.start_time_nanos != 0 && self.start_time_nanos == other.start_time_nanos,
+        }
+    }
 }
 
 impl Tally {

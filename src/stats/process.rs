@@ -9,17 +9,23 @@ use crate::profile::ProcessFacts;
 pub(crate) fn current(forked_from: Option<u32>) -> ProcessFacts {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let status = read("/proc/self/status");
+    let stat = read("/proc/self/stat");
+    // VmRSS is the kernel's running count, which lags behind (proc(5)); this one is counted now.
+    let rollup = kib_bytes(&read("/proc/self/smaps_rollup"), "Rss:");
+    let rss_bytes = rollup.or_else(|| kib_bytes(&status, "VmRSS:")).unwrap_or(0);
     ProcessFacts {
         pid: std::process::id(),
         forked_from,
-        start_time_nanos: start_time_nanos(&read("/proc/self/stat"), &read("/proc/stat"))
-            .unwrap_or(0),
+        start_time_nanos: start_time_nanos(&stat, &read("/proc/stat")).unwrap_or(0),
+        start_ticks: start_ticks(&stat).unwrap_or(0),
+        boot_id: read("/proc/sys/kernel/random/boot_id").trim().to_owned(),
         command: command(&fs::read("/proc/self/cmdline").unwrap_or_default()),
         executable: fs::read_link("/proc/self/exe")
             .map(|path| path.to_string_lossy().into_owned())
             .unwrap_or_default(),
-        rss_bytes: status_bytes(&status, "VmRSS:"),
-        peak_rss_bytes: status_bytes(&status, "VmHWM:"),
+        rss_bytes,
+        // The two are counted differently, and a peak below what is there would be odd.
+        peak_rss_bytes: kib_bytes(&status, "VmHWM:").unwrap_or(0).max(rss_bytes),
     }
 }
 
@@ -29,20 +35,23 @@ fn command(cmdline: &[u8]) -> String {
     String::from_utf8_lossy(text).replace('\0', " ")
 }
 
-/// A `kB` line of `/proc/self/status`, in bytes.
-fn status_bytes(status: &str, key: &str) -> u64 {
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix(key))
-        .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok())
-        .map_or(0, |kib| kib * 1024)
+/// A `kB` line of `/proc/self/status` or `smaps_rollup`, in bytes.
+fn kib_bytes(text: &str, key: &str) -> Option<u64> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(key))?;
+    let kib: u64 = rest.split_whitespace().next()?.parse().ok()?;
+    kib.checked_mul(1024)
 }
 
-/// Boot time plus the process's start in clock ticks (proc(5): field 22 of `stat`), nanoseconds since 1970.
-fn start_time_nanos(stat: &str, system_stat: &str) -> Option<i64> {
+/// The process's start in clock ticks since boot (proc(5): field 22 of `stat`).
+fn start_ticks(stat: &str) -> Option<u64> {
     // The command in parentheses may hold anything, so fields are counted from its end.
     let after_command = stat.rsplit_once(')')?.1;
-    let ticks: i64 = after_command.split_whitespace().nth(19)?.parse().ok()?;
+    after_command.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// Boot time plus the process's start, nanoseconds since 1970.
+fn start_time_nanos(stat: &str, system_stat: &str) -> Option<i64> {
+    let ticks = i64::try_from(start_ticks(stat)?).ok()?;
     let boot: i64 = system_stat
         .lines()
         .find_map(|line| line.strip_prefix("btime "))?
@@ -50,7 +59,8 @@ fn start_time_nanos(stat: &str, system_stat: &str) -> Option<i64> {
         .parse()
         .ok()?;
     // USER_HZ is 100 on every Linux architecture heapsite runs on.
-    Some(boot * 1_000_000_000 + ticks * 10_000_000)
+    let boot = boot.checked_mul(1_000_000_000)?;
+    boot.checked_add(ticks.checked_mul(10_000_000)?)
 }
 
 #[cfg(test)]
@@ -71,17 +81,38 @@ mod tests {
     #[test]
     fn status_lines_are_kibibytes() {
         assert_eq!(
-            status_bytes("Name:\tx\nVmRSS:\t  12 kB\n", "VmRSS:"),
-            12_288
+            kib_bytes("Name:\tx\nVmRSS:\t  12 kB\n", "VmRSS:"),
+            Some(12_288)
         );
-        assert_eq!(status_bytes("", "VmRSS:"), 0);
+        assert_eq!(kib_bytes("", "VmRSS:"), None);
+    }
+
+    #[test]
+    fn setting_the_clock_makes_no_other_process() {
+        let process = |boot_id: &str, start_ticks, start_time_nanos| ProcessFacts {
+            pid: 7,
+            start_ticks,
+            start_time_nanos,
+            boot_id: boot_id.into(),
+            ..ProcessFacts::default()
+        };
+        let one = process("a", 5, 100);
+        assert!(one.is_same(&process("a", 5, 101)));
+        assert!(!one.is_same(&process("a", 6, 100)));
+        assert!(!one.is_same(&process("b", 5, 100)));
+        // Without ids the time has to do, if there is one.
+        assert!(one.is_same(&process("", 0, 100)) && !one.is_same(&process("", 0, 101)));
+        assert!(!process("", 0, 0).is_same(&process("", 0, 0)));
+        assert!(!ProcessFacts::default().is_same(&ProcessFacts::default()));
     }
 
     #[test]
     fn this_process_is_known() {
         let facts = current(None);
         assert_eq!(facts.pid, std::process::id());
-        assert!(facts.rss_bytes > 100_000 && facts.peak_rss_bytes >= facts.rss_bytes / 2);
+        assert!(facts.rss_bytes > 100_000 && facts.peak_rss_bytes >= facts.rss_bytes);
+        assert!(facts.is_same(&current(None)) && facts.start_ticks > 0);
+        assert_eq!(facts.boot_id.len(), 36, "{}", facts.boot_id);
         assert!(!facts.command.is_empty() && facts.start_time_nanos > 0);
         assert_eq!(command(b"a\0b c\0"), "a b c");
     }

@@ -204,7 +204,8 @@ fn with_detail(live: [f64; 2], alloc: f64, free: f64, pid: u32) -> Profile {
     detail.free.bytes_variance = free;
     profile.samples.truncate(1);
     profile.samples[0].detail = Some(Box::new(detail));
-    profile.heap.as_mut().unwrap().process.pid = pid;
+    let process = &mut profile.heap.as_mut().unwrap().process;
+    (process.pid, process.start_ticks, process.boot_id) = (pid, 7, "boot".to_owned());
     profile
 }
 

@@ -87,6 +87,10 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
 /// `[function, line, column]`
 #[derive(Serialize, Deserialize)]
 pub(super) struct LineRow(pub(super) u32, pub(super) i64, pub(super) i64);
@@ -285,6 +289,10 @@ struct ProcessFields {
     pid: u32,
     forked_from: Option<u32>,
     start_time_nanos: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    start_ticks: u64,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    boot_id: String,
     command: String,
     executable: String,
     rss_bytes: u64,

@@ -32,7 +32,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable, hash_map, hash_table};
 
 use super::builder::{Builder, hash_labels, same_labels};
 use super::growth::Growth;
-use super::{HeapFacts, Profile, Sample};
+use super::{Profile, Sample};
 use crate::error::{Error, Result};
 use frames::Frames;
 use variance::{Cell, Variances};
@@ -106,7 +106,7 @@ pub fn diff(base: &Profile, new: &Profile, options: &Options) -> Result<Diff> {
     new.check().map_err(|error| error.context("new profile"))?;
     let types = common_types(base, new)?;
     let same_process = match (&base.heap, &new.heap) {
-        (Some(base), Some(new)) => same_process(base, new),
+        (Some(base), Some(new)) => base.process.is_same(&new.process),
         _ => false,
     };
 
@@ -337,10 +337,4 @@ fn common_types(base: &Profile, new: &Profile) -> Result<Vec<(usize, usize)>> {
         )));
     }
     Ok(types)
-}
-
-fn same_process(base: &HeapFacts, new: &HeapFacts) -> bool {
-    let id = |facts: &HeapFacts| (facts.process.pid, facts.process.start_time_nanos);
-    // 0 stands for several processes, or for one that is not known.
-    id(base) == id(new) && base.process.pid != 0
 }
