@@ -29,6 +29,10 @@
 
 use std::ops::AddAssign;
 
+/// The latest birth that a live sample can have, nanoseconds since the recorder's start (417 days): births after it
+/// are recorded as this.
+pub(crate) const LAST_BIRTH_NANOS: u64 = ((1 << 42) - 1) << 13;
+
 /// What a [`Growth`]'s error rests on, best first. A sum is as good as its worst part.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Basis {

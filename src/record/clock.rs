@@ -69,3 +69,16 @@ impl LastReading {
 pub(crate) fn ticks_to_nanos(ticks: u64) -> u64 {
     ticks << TICK_BITS
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readers_know_when_births_stand_still() {
+        assert_eq!(
+            ticks_to_nanos(MAX_BIRTH),
+            crate::profile::growth::LAST_BIRTH_NANOS
+        );
+    }
+}

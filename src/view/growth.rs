@@ -12,7 +12,7 @@ use super::key::{Blame, By, Key};
 use super::measure::{Measure, Quality, Value};
 use super::significance::{LEVEL, Verdict};
 use crate::profile::Profile;
-use crate::profile::growth::{bonferroni, two_sided_p};
+use crate::profile::growth::{LAST_BIRTH_NANOS, bonferroni, two_sided_p};
 use crate::{Error, Result};
 use std::collections::HashMap;
 
@@ -170,10 +170,13 @@ fn shared(
     blame: Blame,
 ) -> Result<Option<Count>> {
     match &base.heap {
-        Some(heap) if is_same_process(base, new) && value.facet().is_live() => {
-            // A birth time of u64::MAX would mean all; no recorder runs for 584 years.
-            let until = heap.uptime_nanos.min(u64::MAX - 1);
-            count_born_until(new, value, by, blame, until).map(Some)
+        Some(heap)
+            if is_same_process(base, new)
+                && value.facet().is_live()
+                // From then on births stand still, and whatever is born looks as old as this.
+                && heap.uptime_nanos < LAST_BIRTH_NANOS =>
+        {
+            count_born_until(new, value, by, blame, heap.uptime_nanos).map(Some)
         }
         _ => Ok(None),
     }
@@ -183,11 +186,7 @@ fn is_same_process(base: &Profile, new: &Profile) -> bool {
     let (Some(base), Some(new)) = (&base.heap, &new.heap) else {
         return false;
     };
-    let id =
-        |facts: &crate::profile::HeapFacts| (facts.process.pid, facts.process.start_time_nanos);
-    id(base) == id(new)
-        && base.process.start_time_nanos != 0
-        && base.uptime_nanos <= new.uptime_nanos
+    base.process.is_same(&new.process) && base.uptime_nanos <= new.uptime_nanos
 }
 
 struct Join {

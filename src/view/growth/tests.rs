@@ -110,6 +110,17 @@ fn what_was_ever_allocated_only_adds_what_is_new() {
 }
 
 #[test]
+fn nothing_cancels_once_births_stand_still() {
+    let variance = |uptime: u64| {
+        let base = profile(uptime, &[(100, 4.0, 4.0)]);
+        let new = profile(uptime + 10, &[(100, 12.0, 4.0)]);
+        compare(&base, &new, "inuse_space").total.variance
+    };
+    assert_eq!(variance(LAST_BIRTH_NANOS - 1), 8.0);
+    assert_eq!(variance(LAST_BIRTH_NANOS), 16.0);
+}
+
+#[test]
 fn two_processes_share_no_errors() {
     let base = profile(10, &[(100, 4.0, 4.0)]);
     let mut new = profile(20, &[(100, 12.0, 4.0)]);
