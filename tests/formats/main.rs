@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod algebra;
+mod dumps;
 mod errors;
 mod generate;
 mod golden;
@@ -10,3 +11,7 @@ mod prune;
 mod round_trip;
 mod rules;
 mod walker;
+
+/// So that there is something to dump; the other tests do not notice.
+#[global_allocator]
+static HEAP: heapsite::Heapsite = heapsite::Heapsite::system().sample_interval(128 << 10);
