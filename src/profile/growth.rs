@@ -155,7 +155,7 @@ fn erfc(x: f64) -> f64 {
 
 /// Variance of an estimate of `objects` and `bytes` from profiles that do not keep it; `None` for a number
 /// that the profile does not have. First of the objects, then of the bytes.
-pub(super) fn guess_variance(
+pub(crate) fn guess_variance(
     objects: Option<i64>,
     bytes: Option<i64>,
     period: f64,

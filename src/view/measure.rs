@@ -1,6 +1,7 @@
 //! One number of a profile and what is known of its error.
 #![forbid(unsafe_code)]
 
+use crate::profile::growth::guess_variance;
 use crate::profile::told::Sampling;
 use crate::profile::{Profile, Sample, SiteDetail, Tally, ValueType};
 use crate::{Error, Result};
@@ -40,7 +41,8 @@ pub enum Quality {
         interval: u64,
     },
     /// Estimated; the variance is worked out here from the mean size of each stack and the interval. Right
-    /// where a stack allocates one size, too small where it mixes sizes.
+    /// where a stack allocates one size, too small where it mixes sizes. Where the profile counts no objects, a bound
+    /// that holds for every size: bytes × interval.
     Derived {
         /// Mean bytes between sampled allocations.
         interval: u64,
@@ -83,8 +85,8 @@ pub struct Value {
     pub quality: Quality,
     index: usize,
     facet: Facet,
-    /// Indices of the objects and the bytes that belong together, for derived variances.
-    pair: Option<(usize, usize)>,
+    /// Indices of the objects (if they are counted) and the bytes that belong together, for derived variances.
+    pair: Option<(Option<usize>, usize)>,
 }
 
 /// The part of a [`SiteDetail`] that stands behind a sample type.
@@ -231,7 +233,7 @@ impl Value {
     fn objects(&self, sample: &Sample) -> f64 {
         let objects = self
             .pair
-            .and_then(|(objects, _)| sample.values.get(objects));
+            .and_then(|(objects, _)| sample.values.get(objects?));
         objects.map_or(0.0, |objects| objects.unsigned_abs() as f64)
     }
 
@@ -242,20 +244,22 @@ impl Value {
         let Some((objects, bytes)) = self.pair else {
             return (0.0, 0.0);
         };
-        let get = |index: usize| sample.values.get(index).map_or(0, |v| v.unsigned_abs()) as f64;
-        let (objects, bytes) = (get(objects), get(bytes));
-        if objects == 0.0 || bytes == 0.0 {
-            return (0.0, 0.0);
-        }
-        let size = bytes / objects;
-        let chosen = -(-size / interval.max(1) as f64).exp_m1();
-        let objects_variance = objects * (1.0 / chosen - 1.0);
-        let scale = if self.facet.is_objects() {
-            1.0
+        let get = |index: usize| sample.values.get(index).copied().unwrap_or(0);
+        let (objects, bytes) = (objects.map(get), get(bytes));
+        let period = interval.max(1) as f64;
+        let (of_objects, of_bytes) = guess_variance(objects, Some(bytes), period);
+        let variance = if self.facet.is_objects() {
+            of_objects
         } else {
-            size * size
+            of_bytes
         };
-        (objects_variance * scale, objects * chosen)
+        let bytes = bytes.unsigned_abs() as f64;
+        let sampled = match objects.map_or(0.0, |objects| objects.unsigned_abs() as f64) {
+            // Not counted: as many as if all were small.
+            0.0 => bytes / period,
+            objects => -objects * (-bytes / objects / period).exp_m1(),
+        };
+        (variance.unwrap_or(0.0), sampled)
     }
 }
 
@@ -270,13 +274,15 @@ fn find(types: &[ValueType], kind: &str) -> Option<usize> {
     position(kind).or_else(|| position(alias))
 }
 
-fn pair(types: &[ValueType], facet: Facet) -> Option<(usize, usize)> {
+fn pair(types: &[ValueType], facet: Facet) -> Option<(Option<usize>, usize)> {
     let (objects, bytes) = match facet {
         Facet::AllocObjects | Facet::AllocSpace => ("alloc_objects", "alloc_space"),
         Facet::InuseObjects | Facet::InuseSpace => ("inuse_objects", "inuse_space"),
         Facet::Other => return None,
     };
-    Some((find(types, objects)?, find(types, bytes)?))
+    let objects = find(types, objects);
+    // Without the objects the bytes still have a bound; without the bytes nothing is known of the objects.
+    Some((objects, find(types, bytes)?))
 }
 
 fn quality(profile: &Profile, facet: Facet, paired: bool) -> Quality {

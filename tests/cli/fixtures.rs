@@ -327,7 +327,7 @@ fn types() -> Vec<ValueType> {
     .into()
 }
 
-fn value_type(kind: &str, unit: &str) -> ValueType {
+pub(crate) fn value_type(kind: &str, unit: &str) -> ValueType {
     ValueType {
         kind: kind.into(),
         unit: unit.into(),

@@ -7,6 +7,7 @@
 mod dump;
 mod errors;
 mod fixtures;
+mod foreign;
 mod golden;
 mod machine;
 mod outputs;

@@ -46,8 +46,9 @@ impl Kind {
         match name {
             "alloc_objects" => Kind::AllocObjects,
             "alloc_space" => Kind::AllocSpace,
-            "inuse_objects" => Kind::InuseObjects,
-            "inuse_space" => Kind::InuseSpace,
+            // Profiles that hold live memory only may call it plainly so.
+            "inuse_objects" | "objects" => Kind::InuseObjects,
+            "inuse_space" | "space" => Kind::InuseSpace,
             _ => Kind::Other,
         }
     }
