@@ -5,6 +5,7 @@
 //! | [`pprof`] | yes | yes | stacks, values, labels, symbols |
 //! | [`json`] | yes | yes | everything |
 //! | [`folded`] | yes | no | one value per stack, names only |
+//! | legacy text (gperftools, Go's `debug=1`, jemalloc) | no | yes | addresses and values |
 //!
 //! `src/guide/formats.md` describes them for readers of the files.
 #![forbid(unsafe_code)]
@@ -12,6 +13,7 @@
 mod budget;
 pub mod folded;
 pub mod json;
+mod legacy;
 pub mod pprof;
 mod unknown;
 
@@ -112,7 +114,7 @@ pub fn sniff(bytes: &[u8]) -> Option<Format> {
 ///
 /// # Errors
 /// The format is not known or cannot be read; the error says what the bytes look like and what is accepted.
-/// Otherwise the errors of [`pprof::read`] and [`json::read`].
+/// Otherwise the errors of [`pprof::read`] and [`json::read`]; those of legacy texts have the line's number.
 pub fn read(bytes: &[u8]) -> Result<Profile> {
     if pprof::gzip::is_gzip(bytes) {
         let plain = pprof::gzip::unpack(bytes, pprof::gzip::LIMIT)?;
@@ -125,6 +127,9 @@ pub fn read(bytes: &[u8]) -> Result<Profile> {
 }
 
 fn read_plain(bytes: &[u8]) -> Result<Profile> {
+    if legacy::is_plausible(bytes) {
+        return legacy::read(bytes);
+    }
     match sniff(bytes) {
         Some(Format::Pprof) => pprof::read(bytes),
         Some(Format::Json) => json::read(bytes),

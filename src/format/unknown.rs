@@ -6,7 +6,7 @@ use crate::error::Error;
 /// The error for bytes in no format that is read.
 #[cold]
 pub(super) fn error(bytes: &[u8]) -> Error {
-    const ACCEPTED: &str = "pprof (profile.proto, gzip or plain) and heapsite JSON are accepted";
+    const ACCEPTED: &str = "pprof (profile.proto, gzip or plain), heapsite JSON, and legacy heap profiles of gperftools, Go and jemalloc are accepted";
     if bytes.is_empty() {
         return Error::input(format!("the file is empty, not a profile: {ACCEPTED}"));
     }
@@ -27,11 +27,8 @@ pub(super) fn error(bytes: &[u8]) -> Error {
 /// A name for files of other tools. Texts are recognised by how they begin, JSON by a key near its beginning.
 pub(super) fn describe(bytes: &[u8]) -> Option<&'static str> {
     const BEGINNINGS: [(&[u8], &str); 12] = [
-        (
-            b"heap profile:",
-            "a legacy text heap profile (debug=1; fetch it without debug)",
-        ),
-        (b"heap_v2/", "a jemalloc heap dump (`jeprof` reads it)"),
+        (b"heap profile:", "a legacy text heap profile (debug=1)"),
+        (b"heap_v2/", "a jemalloc heap dump"),
         (b"--- heapz", "a legacy text heap profile"),
         (b"desc: ", "a massif profile (`ms_print` reads it)"),
         (b"events: ", "a callgrind profile"),

@@ -74,20 +74,20 @@ const DELETED: &str = " (deleted)";
 
 /// A line of `/proc/PID/maps` that shows a mapped file or `[vdso]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Area {
-    pub(super) start: u64,
-    pub(super) limit: u64,
-    pub(super) executable: bool,
-    pub(super) offset: u64,
-    pub(super) inode: u64,
+pub(crate) struct Area {
+    pub(crate) start: u64,
+    pub(crate) limit: u64,
+    pub(crate) executable: bool,
+    pub(crate) offset: u64,
+    pub(crate) inode: u64,
     /// Without the ` (deleted)` that follows the path of a file that has no name any more.
-    pub(super) file: String,
-    pub(super) deleted: bool,
+    pub(crate) file: String,
+    pub(crate) deleted: bool,
 }
 
 /// The mapped files in the text of `/proc/PID/maps` (format: proc_pid_maps(5)), in its order. Lines that do
 /// not look like it are left out.
-pub(super) fn parse(maps: &str) -> Vec<Area> {
+pub(crate) fn parse(maps: &str) -> Vec<Area> {
     maps.lines().filter_map(parse_line).collect()
 }
 

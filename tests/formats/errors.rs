@@ -88,15 +88,19 @@ fn files_that_are_no_profile() {
     says(b"", &["empty", "pprof", "JSON"]);
     says(&pack(b""), &["gzip", "empty"]);
     says(b"hello, world", &["hello, world", "accepted"]);
+    // Legacy texts are read.
     says(
-        b"heap profile: 1: 2 [3: 4] @ heap_v2/524288\n",
-        &["legacy text heap profile"],
+        b"heap profile: 1: 2 [3: 4] @ heap_v3/524288\n",
+        &["line 1", "heap_v3", "heap_v2"],
     );
     says(
-        &pack(b"heap profile: 1: 2 [3: 4] @ heap/2*524288\n"),
-        &["legacy text"],
+        &pack(b"heap profile: 1: 2 @ heap/2*524288\n"),
+        &["legacy", "line 1"],
     );
-    says(b"heap_v2/524288\n  t*: 1: 2 [0: 0]\n", &["jemalloc"]);
+    says(
+        b"heap_v2/524288\n  t*: 1: 2\n",
+        &["line 2", "objects: bytes"],
+    );
     says(b"main;work 12\n", &["folded", "not read"]);
     says(b"{\"dhatFileVersion\":2,\"mode\":\"rust-heap\"}", &["DHAT"]);
     says(b"{\"a\":1}", &["JSON", "schema"]);
