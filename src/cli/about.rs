@@ -92,12 +92,19 @@ pub(super) fn explain(loss: &Loss) -> String {
     printable(&text).into_owned()
 }
 
-/// The profile has addresses without names, and nothing else (notes such as `[no stack]` lie in no mapping).
+/// The profile has addresses without names, and nothing else but notes such as `[no stack]`.
 pub(super) fn is_nameless(profile: &Profile) -> bool {
-    let mut mapped = profile
+    let is_note = |location: &Location| match (location.mapping, location.lines.as_slice()) {
+        (None, [only]) => {
+            let function = profile.functions.get(only.function.0 as usize);
+            function.is_some_and(|function| function.name.starts_with('['))
+        }
+        _ => false,
+    };
+    let mut real = profile
         .locations
         .iter()
-        .filter(|location| location.mapping.is_some() || location.lines.is_empty())
+        .filter(|location| !is_note(location))
         .peekable();
     let lacks_name = |location: &Location| {
         let mapping = location
@@ -105,5 +112,5 @@ pub(super) fn is_nameless(profile: &Profile) -> bool {
             .and_then(|id| profile.mappings.get(id.0 as usize));
         canonical::is_nameless(location, &profile.functions, mapping)
     };
-    mapped.peek().is_some() && mapped.all(lacks_name)
+    real.peek().is_some() && real.all(lacks_name)
 }

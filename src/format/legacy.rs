@@ -6,10 +6,12 @@
 //! is taken off, so that each lies in its call.
 #![forbid(unsafe_code)]
 
+use hashbrown::{HashMap, HashSet};
+
 use super::budget::Budget;
 use crate::error::{Error, Result};
-use crate::profile::addresses::Builder;
-use crate::profile::{Label, Location, Mapping, Profile, Sample, ValueType};
+use crate::profile::addresses::{Builder, FunctionIndex};
+use crate::profile::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
 use crate::symbolize::mappings;
 
 const GPERFTOOLS: &str = "heap profile:";
@@ -25,7 +27,7 @@ pub(super) fn is_plausible(bytes: &[u8]) -> bool {
         .any(|start| bytes.starts_with(start.as_bytes()))
 }
 
-/// Reads a profile; its locations have addresses and no names.
+/// Reads a profile; its locations have addresses, and names only where Go's comments tell them.
 ///
 /// # Errors
 /// A line is not what it should be (the error has its number), or the profile would take more memory than is accepted.
@@ -70,10 +72,16 @@ pub(super) fn read(bytes: &[u8]) -> Result<Profile> {
     };
     // jemalloc puts the stack in front of its counts; before the first stack come the totals.
     let mut stack: Option<Vec<u64>> = None;
+    let mut names = Names::default();
     for (line, number) in lines {
         let trimmed = line.trim();
         let at_line = |error: Error| error.context(format_args!("line {number}"));
-        if trimmed.is_empty() || trimmed.starts_with('#') {
+        if let Some(comment) = trimmed.strip_prefix('#') {
+            names.add(comment, &target.budget).map_err(at_line)?;
+            continue;
+        }
+        names.before.extend(names.current.drain(..));
+        if trimmed.is_empty() {
             continue;
         }
         if !header.is_jemalloc {
@@ -101,10 +109,80 @@ pub(super) fn read(bytes: &[u8]) -> Result<Profile> {
         }
     }
     let mut profile = target.builder.finish();
+    names.write_to(&mut profile);
     profile.default_sample_type = "inuse_space".to_owned();
     profile.period_type = Some(value_type("space", "bytes"));
     profile.period = i64::try_from(header.rate).unwrap_or(i64::MAX);
     Ok(profile)
+}
+
+/// What Go notes below a stack: `#\t0x4b3d04\tmain.large+0x124\t/src/main.go:5`, inlined functions first.
+#[derive(Default)]
+struct Names {
+    frames: HashMap<u64, Vec<(Function, i64)>>,
+    /// Addresses named below the stack that is being read.
+    current: Vec<u64>,
+    /// Addresses named by an earlier stack: the same names once more.
+    before: HashSet<u64>,
+}
+
+impl Names {
+    fn add(&mut self, comment: &str, budget: &Budget) -> Result<()> {
+        let mut words = comment
+            .split('\t')
+            .map(str::trim)
+            .filter(|word| !word.is_empty());
+        let (Some(address), Some(name), Some(place)) = (words.next(), words.next(), words.next())
+        else {
+            return Ok(()); // `# runtime.MemStats` and the like
+        };
+        let address = address
+            .strip_prefix("0x")
+            .and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let (Some(address), Some((filename, line))) = (address, place.rsplit_once(':')) else {
+            return Ok(());
+        };
+        if self.before.contains(&address) {
+            return Ok(());
+        }
+        let name = name.rsplit_once("+0x").map_or(name, |(name, _)| name);
+        budget.take(
+            1,
+            size_of::<(Function, Line, [u64; 4])>() + name.len() + filename.len(),
+        )?;
+        let function = Function {
+            name: name.to_owned(),
+            filename: filename.to_owned(),
+            ..Function::default()
+        };
+        let line = line.parse().unwrap_or(0);
+        self.frames
+            .entry(address)
+            .or_default()
+            .push((function, line));
+        self.current.push(address);
+        Ok(())
+    }
+
+    fn write_to(mut self, profile: &mut Profile) {
+        let mut functions = FunctionIndex::new(&profile.functions);
+        for location in &mut profile.locations {
+            for (function, line) in self.frames.remove(&location.address).unwrap_or_default() {
+                let function = functions.intern(&mut profile.functions, function);
+                let column = 0;
+                location.lines.push(Line {
+                    function,
+                    line,
+                    column,
+                });
+            }
+            if let (Some(id), false) = (location.mapping, location.lines.is_empty()) {
+                let mapping = &mut profile.mappings[id.0 as usize];
+                mapping.has_functions = true;
+                mapping.has_inline_frames |= location.lines.len() > 1;
+            }
+        }
+    }
 }
 
 /// What the first line says.
@@ -280,149 +358,4 @@ impl Target {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MAPS: &str = "MAPPED_LIBRARIES:\n\
-        555555554000-555555560000 r--p 00000000 fd:01 131 /srv/shop\n\
-        555555560000-555555570000 r-xp 0000c000 fd:01 131 /srv/shop\n\
-        7f0000000000-7f0000100000 r-xp 00026000 fd:01 77 /usr/lib/libc.so.6\n";
-
-    fn values(profile: &Profile) -> Vec<&[i64]> {
-        profile
-            .samples
-            .iter()
-            .map(|sample| sample.values.as_slice())
-            .collect()
-    }
-
-    #[test]
-    fn go_and_gperftools() {
-        let text = format!(
-            "heap profile: 3: 1200 [5: 2000] @ heap/2000\n\
-             1: 1000 [2: 2000] @ 0x555555560101 0x7f0000000011\n\
-             #\t0x555555560100\tmain.alloc+0x20\t/src/main.go:12\n\n\
-             2: 200 [2: 200] @ 0x555555560201\n\
-             0: 0 [0: 0] @ 0x555555560301\n\
-             \n# runtime.MemStats\n# Alloc = 12\n{MAPS}"
-        );
-        let profile = read(text.as_bytes()).unwrap();
-        profile.check().unwrap();
-        assert_eq!(profile.period, 1000);
-        // Of 1000 bytes 63.2 % are chosen, of 100 bytes 9.5 %.
-        assert_eq!(
-            values(&profile),
-            [
-                &[3, 3164, 2, 1582][..],
-                &[21, 2102, 21, 2102],
-                &[0, 0, 0, 0]
-            ]
-        );
-        assert_eq!(
-            profile.samples[0].labels,
-            [Label::number("bytes", 1000, "bytes")]
-        );
-        let first = &profile.locations[0];
-        assert_eq!(first.address, 0x5555_5556_0100);
-        let mapping = &profile.mappings[first.mapping.unwrap().0 as usize];
-        assert_eq!(
-            (mapping.file.as_str(), mapping.offset),
-            ("/srv/shop", 0xc000)
-        );
-        assert_eq!(profile.mappings.len(), 2, "code only");
-        // heap_v2 gives the rate itself, and everything was recorded in a heapprofile.
-        let other = |kind: &str| read(text.replace("heap/2000", kind).as_bytes()).unwrap();
-        assert_eq!(values(&other("heap_v2/1000")), values(&profile));
-        let whole = other("heapprofile");
-        assert_eq!(
-            (whole.period, values(&whole)[0]),
-            (1, &[2, 2000, 1, 1000][..])
-        );
-    }
-
-    #[test]
-    fn equal_columns_are_one() {
-        let text = "heap profile: 1: 1000 [1: 1000] @ heap_v2/1\n1: 1000 [1: 1000] @ 0x10\n";
-        let profile = read(text.as_bytes()).unwrap();
-        assert_eq!(profile.sample_types.len(), 2);
-        assert_eq!(values(&profile), [&[1, 1000]]);
-    }
-
-    #[test]
-    fn jemalloc() {
-        let text = format!(
-            "heap_v2/1000\n  t*: 3: 1200 [0: 0]\n  t0: 3: 1200 [0: 0]\n\
-             @ 0x555555560101 0x7f0000000011\n  t*: 1: 1000 [0: 0]\n  t0: 1: 1000 [0: 0]\n\
-             @ 0x555555560201\n  t*: 2: 200 [0: 0]\n\n{MAPS}"
-        );
-        let profile = read(text.as_bytes()).unwrap();
-        assert_eq!(values(&profile), [&[2, 1582], &[21, 2102]]);
-        assert_eq!((profile.period, profile.locations.len()), (1000, 3));
-        let accumulated = read(text.replace("[0: 0]", "[2: 2000]").as_bytes()).unwrap();
-        assert_eq!(values(&accumulated)[0], [3, 3164, 2, 1582]);
-    }
-
-    #[test]
-    fn what_is_wrong_and_where() {
-        for (text, parts) in [
-            ("heap profile: 1: 2 [3: 4]", ["line 1", "heap_v2/RATE"]),
-            ("heap profile: 1: 2 [3: 4] @ heap_v2/x", ["line 1", "rate"]),
-            (
-                "heap profile: 1: 2 [3: 4] @ growthz/1",
-                ["growthz", "heapprofile"],
-            ),
-            (
-                "heap profile: 1: 2 [3] @ heap_v2/1",
-                ["line 1", "objects: bytes"],
-            ),
-            (
-                "heap profile: 1: 2 [3: 4] @ heap_v2/1\nhello\n",
-                ["line 2", "\"hello\""],
-            ),
-            (
-                "heap profile: 1: 2 [3: 4] @ heap_v2/1\n1: 2 [3: 4] @ 0xzz\n",
-                ["line 2", "\"0xzz\""],
-            ),
-            (
-                "heap profile: 1: 2 [3: 4] @ heap_v2/1\n-1: 2 [3: 4] @ 0x1\n",
-                ["line 2", "-1"],
-            ),
-            ("heap_v2/1\n@ 0x1\nx: 1\n", ["line 3", "t*:"]),
-        ] {
-            let error = read(text.as_bytes()).unwrap_err().to_string();
-            for part in parts {
-                assert!(error.contains(part), "no {part} in {error}");
-            }
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn damaged_texts_never_panic(
-            pieces in proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..40),
-            jemalloc: bool,
-        ) {
-            let start = if jemalloc { "heap_v2/1000" } else { "heap profile: 1: 2 [3: 4] @ heap_v2/7" };
-            if let Ok(profile) = read(format!("{start}\n{}", pieces.concat()).as_bytes()) {
-                profile.check().unwrap();
-            }
-        }
-    }
-
-    const PIECES: [&str; 14] = [
-        "\n",
-        "1: 2 [3: 4] @ 0x10 0x20\n",
-        "@ 0x10\n",
-        "t*: 1: 2 [3: 4]\n",
-        "@",
-        ":",
-        "[",
-        "18446744073709551615",
-        "0x",
-        "Größe",
-        "#",
-        "MAPPED_LIBRARIES:\n",
-        "10-20 r-xp 0 0 0 /x\n",
-        " ",
-    ];
-}
+mod tests;
