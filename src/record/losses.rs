@@ -40,8 +40,8 @@ impl Reason {
             | Reason::Reentrant
             | Reason::Unrepresentable
             | Reason::NotPutBack => true,
-            // Counted, though without (all of) a stack; or not the program's.
-            Reason::SiteTableFull | Reason::OwnWork => false,
+            // Counted, though without (all of) a stack or at a wrong age; or not the program's.
+            Reason::SiteTableFull | Reason::LifetimesFull | Reason::OwnWork => false,
             Reason::CutDepth
             | Reason::CutNoUnwindInfo
             | Reason::CutUnknownRule

@@ -1,8 +1,8 @@
 //! Loaded objects, the running thread's stack, and "can this be read?": asked without allocating, locking or waiting.
 //!
-//! Everything but [`unload_count`] and [`note_loaded`] may be called inside malloc. The two foreign symbols are weak references through the
-//! global offset table: the dynamic loader fills them in before any code of the object runs, so nothing is looked up at
-//! run time, and with a C library that lacks them they are null.
+//! Everything but [`unload_count`] and [`note_loaded`] may be called inside malloc. The two foreign symbols are weak
+//! references through the global offset table: the dynamic loader fills them in before any code of the object runs, so
+//! nothing is looked up at run time, and with a C library that lacks them they are null.
 
 /// An object with unwind information, as mapped.
 #[derive(Clone, Copy, Debug)]
