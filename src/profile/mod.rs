@@ -318,7 +318,7 @@ pub struct Loss {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Footprint {
-    /// Address space taken, bytes (an upper bound of the resident memory): mapped tables, and 1.3 MiB of static ones.
+    /// Address space taken, bytes (an upper bound of the resident memory): mapped tables, and 2.3 MiB of static ones.
     /// Not in it: about 2.2 KiB per thread.
     pub mapped_bytes: u64,
     /// Resident, bytes, as `mincore` tells.

@@ -13,7 +13,7 @@ use super::{FILTER, MAP, SITES, intervals, peak, threads};
 use crate::profile::Cut;
 use crate::sys::{self, ErrnoGuard};
 use crate::unwind::last::LastCapture;
-use crate::unwind::{self, stack_hash};
+use crate::unwind::{self, Captured, stack_hash};
 
 /// Bytes a thread may request before it looks up again, however far the next sample is: within so many of
 /// its own bytes a thread notices a changed interval, and so exact is the count of requested bytes.
@@ -163,6 +163,12 @@ fn record(local: &Local, address: usize, size: u64, interval: u64) {
     } else {
         site_of_this_stack(local, None, weight.bytes(size))
     };
+    keep(local, address, size, weight, interval, site);
+}
+
+/// Makes the allocation live. Apart from the capture, so that the two do not need their stack at the same time.
+#[inline(never)]
+fn keep(local: &Local, address: usize, size: u64, weight: Weight, interval: u64, site: u32) {
     let live = Live {
         size,
         site,
@@ -194,9 +200,20 @@ fn site_of_a_stack_like_the_last(local: &Local, bytes_estimate: u64) -> u32 {
     }
 }
 
-#[inline(always)]
+#[inline(never)]
 fn site_of_this_stack(local: &Local, last: Option<&LastCapture>, bytes_estimate: u64) -> u32 {
     let captured = unwind::capture(&local.frames, &local.stack, last);
+    site_of_captured(local, last, captured, bytes_estimate)
+}
+
+/// Apart from the capture, like [`keep`].
+#[inline(never)]
+fn site_of_captured(
+    local: &Local,
+    last: Option<&LastCapture>,
+    captured: Captured,
+    bytes_estimate: u64,
+) -> u32 {
     if let Some(last) = last {
         if let Some(site) = last.site() {
             return site;

@@ -178,15 +178,38 @@ impl Lifetimes {
         rows.row(row - 1)?.get(bucket)
     }
 
+    /// Freed samples of any age, and the bytes they stand for. Also asked inside malloc: no table is made for it.
+    pub(super) fn total(&self, rows: &Rows) -> (u64, u64) {
+        let (mut objects, mut bytes) = (0u64, 0u64);
+        self.visit(rows, &mut |_, more: (u64, u64)| {
+            objects = objects.wrapping_add(more.0);
+            bytes = bytes.wrapping_add(more.1);
+        });
+        (objects, bytes)
+    }
+
     /// Each bucket's freed samples and the bytes they stand for.
     pub(super) fn read(&self, rows: &Rows) -> [(u64, u64); BUCKETS] {
         let mut buckets = [(0u64, 0u64); BUCKETS];
-        let mut add = |bucket: usize, sums: &Sums| {
+        self.visit(rows, &mut |bucket, more| {
             if let Some((objects, bytes)) = buckets.get_mut(bucket) {
-                // Acquire: pairs with `add`.
-                *objects = objects.wrapping_add(sums[0].load(Ordering::Acquire));
-                *bytes = bytes.wrapping_add(sums[1].load(Ordering::Acquire));
+                *objects = objects.wrapping_add(more.0);
+                *bytes = bytes.wrapping_add(more.1);
             }
+        });
+        buckets
+    }
+
+    fn visit(&self, rows: &Rows, visit: &mut dyn FnMut(usize, (u64, u64))) {
+        let mut add = |bucket: usize, [objects, bytes]: &Sums| {
+            // Acquire: pairs with `add`.
+            visit(
+                bucket,
+                (
+                    objects.load(Ordering::Acquire),
+                    bytes.load(Ordering::Acquire),
+                ),
+            );
         };
         for cell in &self.few {
             match cell.bucket.load(Ordering::Relaxed) {
@@ -202,7 +225,6 @@ impl Lifetimes {
                 add(bucket, sums);
             }
         }
-        buckets
     }
 }
 

@@ -168,6 +168,7 @@ pub(crate) fn own_memory() -> (u64, u64) {
         FILTER.place(),
         threads::place(),
         crate::unwind::place_of_rules(),
+        crate::unwind::last::place_of_pool(),
     ];
     let mapped: u64 = statics.iter().map(|(_, bytes)| *bytes as u64).sum();
     let resident: u64 = statics

@@ -155,7 +155,7 @@ impl Site {
     /// never negative, but for one that is being freed in the same moment.
     pub(super) fn read(&self, rows: &Rows, epoch: u64) -> SiteRead {
         let lifetimes = self.lifetimes.read(rows);
-        let free = self.freed(&lifetimes);
+        let free = self.freed(sum(&lifetimes));
         let alloc = self.allocated();
         // Acquire: pairs with the Release in `remember_peak`. While the copy is being written nothing has changed
         // here since the peak yet, or only just.
@@ -186,11 +186,8 @@ impl Site {
         }
     }
 
-    /// What was freed is the sum of the lifetimes, which know what each free stood for.
-    fn freed(&self, lifetimes: &[(u64, u64); BUCKETS]) -> CountsRead {
-        let sum = lifetimes.iter().fold((0u64, 0u64), |sum, bucket| {
-            (sum.0.wrapping_add(bucket.0), sum.1.wrapping_add(bucket.1))
-        });
+    /// What was freed, from the sum of the lifetimes, which know what each free stood for.
+    fn freed(&self, sum: (u64, u64)) -> CountsRead {
         CountsRead {
             objects: sum.0,
             bytes: sum
@@ -216,11 +213,17 @@ impl Site {
         {
             return;
         }
-        let free = self.freed(&self.lifetimes.read(rows));
+        let free = self.freed(self.lifetimes.total(rows));
         self.peak.write(self.allocated().minus(free));
         // Release: who sees the epoch sees the copy.
         self.peak.epoch.store(epoch, Ordering::Release);
     }
+}
+
+fn sum(lifetimes: &[(u64, u64); BUCKETS]) -> (u64, u64) {
+    lifetimes.iter().fold((0u64, 0u64), |sum, bucket| {
+        (sum.0.wrapping_add(bucket.0), sum.1.wrapping_add(bucket.1))
+    })
 }
 
 impl Excess {

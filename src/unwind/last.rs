@@ -8,13 +8,12 @@
 //! third of a walk.
 //!
 //! Memory for this is a few dozen places that threads share by their number: whoever finds its place taken walks the
-//! whole stack. All of it is plain words, so it can lie in the recorder's mapped memory.
+//! whole stack.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::stack_hash;
-use crate::mem::Published;
 
 /// Deepest stack remembered.
 const DEPTH: usize = 256;
@@ -29,7 +28,14 @@ const KEPT: usize = 2;
 const FRESH: usize = KEPT + DEPTH;
 
 const PLACES: usize = 64;
-static POOL: Published<Place> = Published::new(PLACES);
+/// 1 MiB of .bss, touched as used.
+static POOL: [Place; PLACES] =
+    [const { [const { [const { AtomicU64::new(0) }; 4] }; FRESH + DEPTH] }; PLACES];
+
+/// Where the places lie and how long they are, bytes.
+pub(crate) fn place_of_pool() -> (usize, usize) {
+    (POOL.as_ptr() as usize, size_of_val(&POOL))
+}
 
 /// Bits of a pc; above them the rule's slot, and whether the rule is plain.
 const PC: u64 = (1 << 47) - 1;
@@ -63,11 +69,9 @@ impl Drop for LastCapture {
 
 impl LastCapture {
     /// The place of the thread with this number; `None`: taken (by another thread, or by what this signal handler has
-    /// interrupted), or no memory.
+    /// interrupted).
     pub(crate) fn claim(thread_number: u32) -> Option<LastCapture> {
-        let rows = POOL
-            .get_or_publish()?
-            .get(thread_number as usize % PLACES)?;
+        let rows = &POOL[thread_number as usize % PLACES];
         // Acquire: pairs with the Release in `drop`.
         if rows[0][0].swap(1, Ordering::Acquire) != 0 {
             return None;
@@ -113,15 +117,15 @@ impl LastCapture {
         self.set(1, 0, 0);
     }
 
-    /// Notes frame `n` of the present walk, leaf first. `slot`: its rule is plain, and this many words below the CFA is
-    /// the caller's rbp (0: unchanged); `None`: any other rule.
+    /// Notes the frame that the present walk has found as its `n`th, counted from 1 at the leaf. `slot`: its rule is plain,
+    /// and this many words below the CFA is the caller's rbp (0: unchanged); `None`: any other rule.
     #[inline]
     pub(super) fn note(&self, n: usize, pc: u64, rsp: u64, rbp: u64, slot: Option<u32>) {
         let rule = match slot {
             Some(slot) => PLAIN | u64::from(slot) << SLOT_SHIFT,
             None => 0,
         };
-        if let Some(row) = self.rows.get(FRESH + n) {
+        if let Some(row) = self.rows.get(FRESH - 1 + n) {
             row[0].store(pc & PC | rule, Ordering::Relaxed);
             row[1].store(rsp, Ordering::Relaxed);
             row[2].store(rbp, Ordering::Relaxed);
@@ -158,23 +162,21 @@ impl LastCapture {
 
     /// Whether the callers of the first `ahead` frames are what they were.
     fn is_unchanged(&self, ahead: usize, mut read: impl FnMut(u64) -> Option<u64>) -> bool {
-        let Some(rows) = self.rows.get(KEPT..KEPT + ahead) else {
-            return false;
-        };
-        for (index, pair) in rows.windows(2).enumerate().rev() {
-            let [caller, row] = pair else { return false };
-            let rule = row[0].load(Ordering::Relaxed);
-            let cfa = caller[1].load(Ordering::Relaxed);
+        let mut index = ahead;
+        // Plain loops and plain reads: a debug build pays for each adaptor with stack, and this runs on small ones.
+        while index > 1 {
+            index -= 1;
+            let (row, caller) = (KEPT + index, KEPT + index - 1);
+            let rule = self.get(row, 0);
+            let cfa = self.get(caller, 1);
             let slot = rule >> SLOT_SHIFT & 0x7fff;
+            // The return address lies one past the address that is kept.
             let same = rule & PLAIN != 0
-                // The return address lies one past the address that is kept.
-                && read(cfa.wrapping_sub(8))
-                    == Some((caller[0].load(Ordering::Relaxed) & PC).wrapping_add(1))
-                && (slot == 0
-                    || read(cfa.wrapping_sub(slot * 8)) == Some(caller[2].load(Ordering::Relaxed)));
+                && read(cfa.wrapping_sub(8)) == Some((self.get(caller, 0) & PC).wrapping_add(1))
+                && (slot == 0 || read(cfa.wrapping_sub(slot * 8)) == Some(self.get(caller, 2)));
             if !same {
                 // The walk may still come upon what lies further on.
-                self.ahead.set(index + 1);
+                self.ahead.set(index);
                 return false;
             }
         }
@@ -198,17 +200,17 @@ impl LastCapture {
             0 => stack_hash::START,
             kept => self.get(KEPT + kept - 1, 3),
         };
-        for number in 0..fresh {
+        let mut number = 0;
+        while number < fresh {
             // Root first: the frame found last comes first.
             let (from, to) = (FRESH + fresh - 1 - number, KEPT + kept + number);
             let pc = self.get(from, 0);
             hash = stack_hash::step(hash, pc & PC);
-            for (word, value) in [pc, self.get(from, 1), self.get(from, 2), hash]
-                .into_iter()
-                .enumerate()
-            {
-                self.set(to, word, value);
-            }
+            self.set(to, 0, pc);
+            self.set(to, 1, self.get(from, 1));
+            self.set(to, 2, self.get(from, 2));
+            self.set(to, 3, hash);
+            number += 1;
         }
     }
 

@@ -245,10 +245,6 @@ fn fast(
             return Stop::Cut(Cut::Depth);
         };
         place.set(pc);
-        if let Some(last) = last {
-            // Until its rule turns out to be plain.
-            last.note(*n, pc, rsp, rbp, None);
-        }
         *n = n.wrapping_add(1);
         let mut rule = rule::cached(pc);
         if rule.is_none() {
@@ -256,6 +252,9 @@ fn fast(
                 Ok(found) => rule = Some(found),
                 Err(cut) => return Stop::Cut(cut),
             }
+        }
+        if let Some(last) = last {
+            last.note(*n, pc, rsp, rbp, rule.and_then(Rule::plain_slot));
         }
         let (base, cfa, slot) = match rule {
             Some(Rule::Rsp { cfa, slot }) => (rsp, cfa, slot),
@@ -284,19 +283,15 @@ fn fast(
         } else {
             None
         };
-        let mut plain = true;
         if ra.is_none() && matches!(rule, Some(Rule::Rbp { .. })) && reader.switch(rbp) {
-            plain = false;
+            if let Some(last) = last {
+                last.note(*n, pc, rsp, rbp, None); // no plain step after all
+            }
             ra = reader.read(cfa.wrapping_sub(8));
         }
         let Some(ra) = ra else {
             return Stop::Cut(Cut::BadStack);
         };
-        if let Some(last) = last
-            && plain
-        {
-            last.note(n.wrapping_sub(1), pc, rsp, rbp, Some(slot));
-        }
         if slot != 0 {
             match reader.read(cfa.wrapping_sub(u64::from(slot) << 3)) {
                 Some(saved) => rbp = saved,

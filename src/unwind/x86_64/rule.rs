@@ -67,6 +67,15 @@ impl Rule {
         }
     }
 
+    /// Of a rule that needs no more than rsp, rbp and two words of the stack: its `slot`.
+    #[inline]
+    pub(super) fn plain_slot(self) -> Option<u32> {
+        match self {
+            Rule::Rsp { slot, .. } | Rule::Rbp { slot, .. } => Some(slot),
+            _ => None,
+        }
+    }
+
     /// The machine's row as a rule.
     pub(super) fn of(object: &Object, m: &Machine) -> Rule {
         let row = &m.row;
