@@ -70,7 +70,7 @@ pub(crate) fn ticks_to_nanos(ticks: u64) -> u64 {
     ticks << TICK_BITS
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
