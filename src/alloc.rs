@@ -69,7 +69,7 @@ impl<A> Heapsite<A> {
     fn may_be_sampled(&self, block: *mut u8) -> bool {
         // An allocator that starts switched off pays for this look only, until it is switched on. For all
         // others the first half is known when the program is compiled.
-        (self.interval != sampler::OFF || record::ever_on())
+        (self.interval != sampler::OFF || record::fast::has_been_on())
             && record::FILTER.may_hold(block as usize)
     }
 

@@ -288,7 +288,7 @@ pub struct HeapFacts {
     /// Bytes requested by all threads, each up to its last look-up: exact, but for up to
     /// [`HeapFacts::requested_slack_bytes`] more.
     pub requested_bytes: u64,
-    /// How much may have been requested beyond `requested_bytes`, bytes: 16 KiB for every thread there has been.
+    /// How much may have been requested beyond `requested_bytes`, bytes: 64 KiB for every thread there has been.
     pub requested_slack_bytes: u64,
     /// What could not be recorded, by reason.
     pub losses: Vec<Loss>,

@@ -17,7 +17,7 @@ use crate::unwind::{self, Captured, stack_hash};
 
 /// Bytes a thread may request before it looks up again, however far the next sample is: within so many of
 /// its own bytes a thread notices a changed interval, and so exact is the count of requested bytes.
-pub(crate) const QUANTUM: i64 = 16 << 10;
+pub(crate) const QUANTUM: i64 = 64 << 10;
 
 /// Addresses must leave room for the live map's sequence.
 const MAX_ADDRESS: usize = (1 << 56) - 1;

@@ -8,6 +8,8 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use super::fast;
+
 /// 4 GiB of addresses in 4 KiB pages before numbers repeat: 1 MiB, of which only what is used is resident.
 const PAGES: usize = 1 << 20;
 const STUCK: u8 = u8::MAX;
@@ -29,7 +31,7 @@ impl LiveFilter {
     pub(crate) fn may_hold(&self, address: usize) -> bool {
         // Relaxed: the address reached this thread by some synchronisation of the program's, and that
         // carries the increment made before the address was first returned.
-        self.0[index(address)].load(Ordering::Relaxed) != 0
+        fast::is_set(&self.0[index(address)])
     }
 
     /// A sample now lives at `address`. Call before the address is returned to the program.

@@ -10,6 +10,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod events;
+pub(crate) mod fast;
 pub(crate) mod intervals;
 pub(crate) mod lifetimes;
 pub(crate) mod live_filter;
@@ -43,8 +44,6 @@ pub(crate) static REQUESTED: Sharded = Sharded::new();
 static INTERVAL: AtomicU64 = AtomicU64::new(0);
 /// Above every interval.
 const PAUSED: u64 = 1 << 63;
-/// Something has been recorded, or may have been.
-static EVER_ON: AtomicBool = AtomicBool::new(false);
 /// An interval other than exact has been in force since the first allocation.
 static EVER_INEXACT: AtomicBool = AtomicBool::new(false);
 /// The process that made the first allocation. Set by that allocation only: it is also what tells whether a heapsite
@@ -52,14 +51,6 @@ static EVER_INEXACT: AtomicBool = AtomicBool::new(false);
 static OWNER: AtomicU32 = AtomicU32::new(0);
 /// The interval + 1 that was set before the first allocation; 0: none was.
 static EARLY: AtomicU64 = AtomicU64::new(0);
-
-/// Whether a free has to be looked at: not before anything was recorded.
-#[inline(always)]
-pub(crate) fn ever_on() -> bool {
-    // Relaxed: whoever holds a sampled address got it, by the program's own synchronisation, from a thread that had
-    // seen this set (`interval_now`).
-    EVER_ON.load(Ordering::Relaxed)
-}
 
 /// The interval in force; the first caller ever installs the allocator's own.
 #[inline]
@@ -105,7 +96,9 @@ fn remembered(bytes: u64) -> u64 {
 
 fn note_interval(interval: u64) {
     if interval != OFF {
-        EVER_ON.store(true, Ordering::Relaxed);
+        // Relaxed: whoever holds a sampled address got it, by the program's own synchronisation, from a thread that had
+        // seen this set (`interval_now`).
+        fast::EVER_ON.store(1, Ordering::Relaxed);
     }
     if interval != EXACT {
         EVER_INEXACT.store(true, Ordering::Relaxed);
@@ -131,7 +124,7 @@ pub(crate) fn is_exact() -> bool {
 /// Changes the mean number of bytes between sampled allocations: 1 records every allocation (exact), 0 none.
 ///
 /// Takes effect at once on the calling thread and on new ones; a thread that is running notices within
-/// 16 KiB of its own requests. What is live keeps the weight it was sampled with, so estimates stay unbiased
+/// 64 KiB of its own requests. What is live keeps the weight it was sampled with, so estimates stay unbiased
 /// across changes. Values above 64 GiB count as 64 GiB. A process remembers 256 different intervals; after
 /// that the nearest of them is used (0 and 1 are always themselves). Without effect where no heapsite allocator is
 /// installed.

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# What heapsite costs in instructions, counted by callgrind: the same number on every machine with the same compiler and
+# C library, whatever else runs there. Fails where a budget is exceeded.
+#
+#   bash ci/instructions.sh
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+
+if ! command -v valgrind >/dev/null; then
+    as_root apt-get update -qq && DEBIAN_FRONTEND=noninteractive as_root apt-get install -y -qq --no-install-recommends valgrind >/dev/null ||
+        missing "valgrind"
+fi
+finish_missing || exit 1
+[ ${#MISSING[@]} = 0 ] || { say "instructions NOT counted: valgrind is not installed"; exit 0; }
+
+cargo build --quiet --release --manifest-path benches/lab/Cargo.toml --target-dir target/lab
+export LAB_SOURCES=src/unwind
+failed=no
+
+# Instructions of `PROGRAM WORKLOAD OPERATIONS`.
+count() {
+    local report
+    report=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null "target/lab/release/$1" "$2" "$3" 2>&1 >/dev/null)
+    sed -n 's/.*Collected : \([0-9]*\).*/\1/p' <<<"$report"
+}
+
+# In one pair of allocating and freeing 64 bytes: the difference that 300,000 more of them make.
+per_pair() { echo "$(count "$1" tight 400000) $(count "$1" tight 100000)" | awk '{ printf "%.2f", ($1 - $2) / 300000 }'; }
+
+# $1: what; $2: measured; $3: at most.
+budget() {
+    if awk -v is="$2" -v most="$3" 'BEGIN { exit !(is <= most) }'; then
+        printf '%-58s %8s  (at most %s)\n' "$1" "$2" "$3"
+    else
+        printf '%-58s %8s  EXCEEDS %s\n' "$1" "$2" "$3"
+        failed=yes
+    fi
+}
+
+minus() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a - b }'; }
+
+system=$(per_pair on_system) mimalloc=$(per_pair on_mimalloc)
+say "a pair of malloc(64) and free: $system instructions over glibc, $mimalloc over mimalloc"
+budget "more with heapsite, over glibc" "$(minus "$(per_pair heapsite_on_system)" "$system")" 8
+# 8 are wanted: three and five in the two calls, and the look-ups and samples come on top.
+budget "more with heapsite, over mimalloc" "$(minus "$(per_pair heapsite_on_mimalloc)" "$mimalloc")" 9
+# 4 are wanted: three and three, less two jumps, and the look-ups on top.
+budget "more with heapsite off from the start, over glibc" "$(minus "$(per_pair heapsite_off_on_system)" "$system")" 4.2
+
+# Whole programs: how many times the instructions of the same program without heapsite.
+while read -r workload operations; do
+    bare=$(count on_system "$workload" "$operations")
+    ours=$(count heapsite_on_system "$workload" "$operations")
+    budget "$workload, times" "$(awk -v a="$ours" -v b="$bare" 'BEGIN { printf "%.4f", a / b }')" 1.02
+done <<'WORKLOADS'
+json 4
+syn 2
+churn-d5 60000
+churn-d20 60000
+churn-d60 30000
+WORKLOADS
+
+[ "$failed" = no ] || fail "see EXCEEDS above"
