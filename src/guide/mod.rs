@@ -7,6 +7,9 @@ pub mod architecture {}
 #[doc = include_str!("sampling.md")]
 pub mod sampling {}
 
+#[doc = include_str!("performance.md")]
+pub mod performance {}
+
 #[doc = include_str!("formats.md")]
 pub mod formats {}
 
