@@ -176,6 +176,11 @@ struct Run {
     peak_kib: f64,
 }
 
+/// Times the base's time, times its peak, nanoseconds more per operation.
+type Sample = (f64, f64, f64);
+/// By candidate and workload.
+type Ratios = BTreeMap<(usize, usize), Vec<Sample>>;
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let value = |key: &str| {
@@ -196,7 +201,7 @@ fn main() {
     if !heaptrack {
         eprintln!("heaptrack is not installed: its row is left out");
     }
-    let mut ratios: BTreeMap<(usize, usize), Vec<(f64, f64, f64)>> = BTreeMap::new();
+    let mut ratios = Ratios::new();
     for round in 0..rounds {
         for (column, (workload, fast, slow)) in WORKLOADS.iter().enumerate() {
             if !wanted(workload) {
@@ -342,8 +347,8 @@ fn run(
 fn table(
     title: &str,
     columns: &[usize],
-    ratios: &BTreeMap<(usize, usize), Vec<(f64, f64, f64)>>,
-    pick: impl Fn(&(f64, f64, f64)) -> f64,
+    ratios: &Ratios,
+    pick: impl Fn(&Sample) -> f64,
     spread: bool,
 ) {
     println!("\n### {title}\n");

@@ -112,6 +112,7 @@ pub(crate) fn restart(local: &Local) {
 /// Notes what the thread has requested since its last look-up, and returns it. The countdown is used up afterwards.
 fn settle_countdown(local: &Local) -> i64 {
     let requested = local.granted.get().wrapping_sub(local.countdown.get());
+    local.grant(0);
     let unpublished = local.unpublished.get().wrapping_add(requested);
     local.unpublished.set(unpublished);
     // In exact mode every request looks up; the total is brought up to date as often as it is in others.
@@ -121,7 +122,6 @@ fn settle_countdown(local: &Local) -> i64 {
     if local.ignoring.get() > 0 && requested > 0 {
         losses::count(Reason::OwnWork, requested as u64);
     }
-    local.grant(0);
     requested
 }
 
@@ -305,6 +305,8 @@ pub(crate) fn settle(taken: &Taken) {
     let Some(counters) = SITES.site(site).or_else(|| SITES.overflow()) else {
         return;
     };
+    // A lifetime may need memory, and a free leaves errno alone.
+    let _errno = ErrnoGuard::new();
     local::with(|local| {
         let age = local.clock.ticks().saturating_sub(birth);
         if !counters.count_free(SITES.lifetimes(), size, weight, age, peak::epoch()) {

@@ -154,8 +154,8 @@ impl Site {
     /// Frees are read before allocations: an allocation is counted before its free, so the difference is
     /// never negative, but for one that is being freed in the same moment.
     pub(super) fn read(&self, rows: &Rows, epoch: u64) -> SiteRead {
-        let lifetimes = self.lifetimes.read(rows);
-        let free = self.freed(sum(&lifetimes));
+        let (excess, lifetimes) = self.with_excess(|| self.lifetimes.read(rows));
+        let free = self.freed(excess, sum(&lifetimes));
         let alloc = self.allocated();
         // Acquire: pairs with the Release in `remember_peak`. While the copy is being written nothing has changed
         // here since the peak yet, or only just.
@@ -187,15 +187,30 @@ impl Site {
     }
 
     /// What was freed, from the sum of the lifetimes, which know what each free stood for.
-    fn freed(&self, sum: (u64, u64)) -> CountsRead {
+    /// `excess`: of the bytes, from the same moment.
+    fn freed(&self, excess: u64, sum: (u64, u64)) -> CountsRead {
         CountsRead {
             objects: sum.0,
-            bytes: sum
-                .1
-                .saturating_sub(self.free_excess.bytes.load(Ordering::Acquire)),
+            bytes: sum.1.saturating_sub(excess),
             objects_estimate: (sum.0 << 16)
                 .wrapping_add(self.free_excess.objects.load(Ordering::Acquire)),
             bytes_estimate: sum.1,
+        }
+    }
+
+    /// What `read` finds, and the freed bytes' excess that belongs to it. A sampled free adds to both, and the bytes
+    /// themselves are their difference: where one came in between, it is read again, a few times.
+    fn with_excess<T>(&self, read: impl Fn() -> T) -> (u64, T) {
+        let mut before = self.free_excess.bytes.load(Ordering::Acquire);
+        let mut tries = 0;
+        loop {
+            let found = read();
+            let after = self.free_excess.bytes.load(Ordering::Acquire);
+            if after == before || tries == 3 {
+                return (after, found);
+            }
+            before = after;
+            tries += 1;
         }
     }
 
@@ -213,7 +228,8 @@ impl Site {
         {
             return;
         }
-        let free = self.freed(self.lifetimes.total(rows));
+        let (excess, total) = self.with_excess(|| self.lifetimes.total(rows));
+        let free = self.freed(excess, total);
         self.peak.write(self.allocated().minus(free));
         // Release: who sees the epoch sees the copy.
         self.peak.epoch.store(epoch, Ordering::Release);

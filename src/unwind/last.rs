@@ -47,8 +47,8 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 
 /// Nothing that was remembered holds any more.
 pub(super) fn forget() {
-    // Relaxed: a capture that begins in the same moment is no worse off than one that began before.
-    GENERATION.fetch_add(1, Ordering::Relaxed);
+    // Release: with the Acquire in `claim`, a capture that sees this sees the rules gone.
+    GENERATION.fetch_add(1, Ordering::Release);
 }
 
 /// A place, claimed by one thread until this is dropped.
@@ -82,7 +82,7 @@ impl LastCapture {
             kept: std::cell::Cell::new(0),
         };
         let owner = u64::from(thread_number);
-        let generation = GENERATION.load(Ordering::Relaxed);
+        let generation = GENERATION.load(Ordering::Acquire);
         if last.get(0, 1) != owner || last.get(0, 2) != generation {
             last.set(0, 1, owner);
             last.set(0, 2, generation);

@@ -5,8 +5,8 @@
 //! place takes its row up again. So a row's start and header never change once it can be seen.
 
 use super::Object;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, TryLockError};
 
 /// Objects remembered, unloaded ones included: far more than a process loads, unless it reloads plugins for ever.
 const ROWS: usize = 1024;
@@ -39,17 +39,31 @@ pub(super) fn find(pc: u64) -> Option<Object> {
             end: row.end.load(Ordering::Relaxed),
             eh_frame_hdr: row.eh_frame_hdr.load(Ordering::Relaxed),
         };
-        (object.start <= pc && pc < object.end).then_some(object)
+        (object.start <= pc && pc < object.end && is_there(&object)).then_some(object)
     })
+}
+
+/// Whether an object that was listed some time ago is still mapped where it was: its first and last page, and that of its
+/// unwind table. Asked when a rule is looked up for the first time. What is left is an object that was replaced by one at
+/// the very same pages since the list was made.
+fn is_there(object: &Object) -> bool {
+    let last = object.end.saturating_sub(1);
+    [object.start, object.eh_frame_hdr, last]
+        .into_iter()
+        .all(|address| super::readable(address & !4095))
 }
 
 /// Asks the loader which objects there are, and changes the list where it differs.
 pub(super) fn refresh() {
-    // One writer at a time; a poisoned lock guards nothing that could be half done.
+    // One writer at a time, and nobody waits for it: the other one brings the list up to date, or is a thread that a
+    // forked child does not have.
     static WRITER: Mutex<()> = Mutex::new(());
-    let _writer = WRITER
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _writer = match WRITER.try_lock() {
+        Ok(writer) => writer,
+        // Poisoned: it guards nothing that could be half done.
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => return,
+    };
     let mut loaded: Vec<Object> = Vec::new();
     // SAFETY: the callback fits the signature, and the vector outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(note), (&raw mut loaded).cast()) };

@@ -142,6 +142,8 @@ enum Stop {
     Cut(Cut),
     /// The frame stored last needs the full tier.
     Complex,
+    /// The next frame's rule is not in the table.
+    Unknown,
 }
 
 /// # Safety
@@ -170,15 +172,9 @@ unsafe extern "C" fn walk(
         exact: false,
     };
     let mut n = 0;
-    let mut full = None;
-    let stop = loop {
-        match fast(frames, &mut n, &mut frame, &mut reader, last) {
-            Stop::Complex => {}
-            stop => break stop,
-        }
-        if let Some(stop) = pass(&mut full, start, n, &mut frame, &mut reader) {
-            break stop;
-        }
+    let stop = match plain(frames, &mut n, &mut frame, &mut reader, last) {
+        Stop::Complex => with_full(start, frames, &mut n, &mut frame, &mut reader, last),
+        stop => stop,
     };
     reader.finish();
     if let Some(last) = last {
@@ -191,10 +187,60 @@ unsafe extern "C" fn walk(
         Stop::Whole | Stop::Met | Stop::End => 0,
         Stop::Cut(Cut::Depth) => 1,
         Stop::Cut(Cut::NoUnwindInfo) => 2,
-        Stop::Cut(Cut::UnknownRule) | Stop::Complex => 3,
+        Stop::Cut(Cut::UnknownRule) | Stop::Complex | Stop::Unknown => 3,
         Stop::Cut(Cut::BadStack) => 4,
     };
     cut << 32 | n as u64
+}
+
+/// The rest of a walk that has come to a frame for the full tier. Apart, because few walks need its room.
+#[cold]
+#[inline(never)]
+fn with_full(
+    start: &Start,
+    frames: &[Cell<u64>],
+    n: &mut usize,
+    frame: &mut Frame,
+    reader: &mut Reader<'_>,
+    last: Option<&LastCapture>,
+) -> Stop {
+    let mut full = None;
+    loop {
+        if let Some(stop) = pass(&mut full, start, *n, frame, reader) {
+            return stop;
+        }
+        match plain(frames, n, frame, reader, last) {
+            Stop::Complex => {}
+            stop => return stop,
+        }
+    }
+}
+
+/// [`fast`], and the rules that it does not find.
+fn plain(
+    frames: &[Cell<u64>],
+    n: &mut usize,
+    frame: &mut Frame,
+    reader: &mut Reader<'_>,
+    last: Option<&LastCapture>,
+) -> Stop {
+    let mut known = None;
+    loop {
+        match fast(frames, n, frame, reader, last, known) {
+            // Here, so that finding a rule does not need its stack on top of the walk's.
+            Stop::Unknown => match look_up(frame.lookup()) {
+                Ok(rule) => known = Some(rule),
+                Err(cut) => {
+                    if let Some(place) = frames.get(*n) {
+                        place.set(frame.lookup());
+                        *n = n.wrapping_add(1);
+                    }
+                    return Stop::Cut(cut);
+                }
+            },
+            stop => return stop,
+        }
+    }
 }
 
 /// Brings `frame` past the first `n` frames by the full tier, which begins at `start` or goes on from where it was.
@@ -219,7 +265,7 @@ fn pass(
     }
 }
 
-/// Stores `frame` and its callers' lookup addresses from `frames[*n]` on.
+/// Stores `frame` and its callers' lookup addresses from `frames[*n]` on. `known`: the first frame's rule.
 #[inline(never)]
 fn fast(
     frames: &[Cell<u64>],
@@ -227,6 +273,7 @@ fn fast(
     frame: &mut Frame,
     reader: &mut Reader<'_>,
     last: Option<&LastCapture>,
+    mut known: Option<Rule>,
 ) -> Stop {
     let Frame {
         mut rip,
@@ -244,22 +291,24 @@ fn fast(
         let Some(place) = frames.get(*n) else {
             return Stop::Cut(Cut::Depth);
         };
+        let Some(rule) = known.take().or_else(|| rule::cached(pc)) else {
+            *frame = Frame {
+                rip,
+                rsp,
+                rbp,
+                exact: pc == rip,
+            };
+            return Stop::Unknown;
+        };
         place.set(pc);
         *n = n.wrapping_add(1);
-        let mut rule = rule::cached(pc);
-        if rule.is_none() {
-            match look_up(pc) {
-                Ok(found) => rule = Some(found),
-                Err(cut) => return Stop::Cut(cut),
-            }
-        }
         if let Some(last) = last {
-            last.note(*n, pc, rsp, rbp, rule.and_then(Rule::plain_slot));
+            last.note(*n, pc, rsp, rbp, rule.plain_slot());
         }
         let (base, cfa, slot) = match rule {
-            Some(Rule::Rsp { cfa, slot }) => (rsp, cfa, slot),
-            Some(Rule::Rbp { cfa, slot }) => (rbp, cfa, slot),
-            Some(rule) => {
+            Rule::Rsp { cfa, slot } => (rsp, cfa, slot),
+            Rule::Rbp { cfa, slot } => (rbp, cfa, slot),
+            rule => {
                 *frame = Frame {
                     rip,
                     rsp,
@@ -275,15 +324,15 @@ fn fast(
                     Some(stop) => return stop,
                 }
             }
-            None => return Stop::Complex,
         };
         let cfa = base.wrapping_add(u64::from(cfa) << 3);
-        let mut ra = if cfa > rsp {
+        let is_rbp = matches!(rule, Rule::Rbp { .. });
+        let mut ra = if cfa > rsp && !(is_rbp && reader.leads_home(rbp)) {
             reader.read(cfa.wrapping_sub(8))
         } else {
             None
         };
-        if ra.is_none() && matches!(rule, Some(Rule::Rbp { .. })) && reader.switch(rbp) {
+        if ra.is_none() && is_rbp && reader.switch(rbp) {
             if let Some(last) = last {
                 last.note(*n, pc, rsp, rbp, None); // no plain step after all
             }

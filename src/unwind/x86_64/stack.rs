@@ -110,6 +110,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether a frame pointer leads from a stack that is not the thread's own to one that is: asking page by page what
+    /// lies in between could go on for long.
+    #[inline]
+    pub(super) fn leads_home(&self, rbp: u64) -> bool {
+        let (lo, hi) = (self.cache.lo.get(), self.cache.hi.get());
+        rbp >= self.top && lo <= rbp && rbp < hi && !(lo <= self.lo && self.lo < hi)
+    }
+
     /// Goes over to another stack that a frame pointer leads to, where nothing but the frame pointer tells that the stack
     /// was changed (psm, which stacker and `recursive` build on). `false`: not likely, or once too often.
     #[cold]
@@ -124,6 +132,8 @@ impl<'a> Reader<'a> {
             return false;
         };
         self.switches = left;
+        // The search for it on the old stack may have used it up.
+        self.budget = self.budget.max(BUDGET / 8);
         self.enter(rbp);
         true
     }
