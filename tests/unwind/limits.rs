@@ -180,5 +180,11 @@ fn uses_little_stack() {
     // t_switch needs the full tier, which evaluates its expression.
     let full = use_of(t_switch);
     println!("stack: {known} bytes with rules known, {missing} without, {full} with an expression");
-    assert!(known < 2048 && missing < 4096 && full < 4096);
+    // std's alternate signal stack has 8 KiB, of which the kernel's frame takes 1.8 to 3.6. Unoptimised code needs three
+    // times what production has.
+    let (walk, most) = match cfg!(debug_assertions) {
+        true => (2304, 4608),
+        false => (1024, 2048),
+    };
+    assert!(known < walk && missing < most && full < most);
 }

@@ -19,22 +19,23 @@ pub(super) struct Full {
 }
 
 impl Full {
-    /// The frame that the walk starts with.
-    pub(super) fn new(s: &Start) -> Full {
-        let mut regs = [0; REGISTERS];
-        regs[RBX] = s.rbx;
-        regs[RBP] = s.rbp;
-        regs[RSP] = s.rsp;
-        regs[12] = s.r12;
-        regs[13] = s.r13;
-        regs[14] = s.r14;
-        regs[15] = s.r15;
-        regs[RIP] = s.rip;
-        Full {
-            regs,
-            exact: false,
-            passed: 0,
-        }
+    pub(super) const EMPTY: Full = Full {
+        regs: [0; REGISTERS],
+        exact: false,
+        passed: 0,
+    };
+
+    /// Becomes the frame that the walk starts with. In place, because unoptimised code copies what it returns, and there
+    /// is little room.
+    pub(super) fn begin(&mut self, s: &Start) {
+        self.regs[RBX] = s.rbx;
+        self.regs[RBP] = s.rbp;
+        self.regs[RSP] = s.rsp;
+        self.regs[12] = s.r12;
+        self.regs[13] = s.r13;
+        self.regs[14] = s.r14;
+        self.regs[15] = s.r15;
+        self.regs[RIP] = s.rip;
     }
 
     pub(super) fn frame(&self) -> Frame {

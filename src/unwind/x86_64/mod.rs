@@ -204,19 +204,37 @@ fn with_full(
     reader: &mut Reader<'_>,
     last: Option<&LastCapture>,
 ) -> Stop {
-    let mut full = None;
+    let mut full = Full::EMPTY;
+    full.begin(start);
     loop {
-        if let Some(stop) = pass(&mut full, start, *n, frame, reader) {
-            return stop;
+        // Past the frames found so far: from the walk's start, or from where the last such frame was.
+        reader.enter(full.frame().rsp);
+        match full.advance(*n, reader) {
+            Ok(true) => *frame = full.frame(),
+            Ok(false) => return Stop::Whole,
+            Err(cut) => return Stop::Cut(cut),
         }
-        match plain(frames, n, frame, reader, last) {
+        match plain_apart(frames, n, frame, reader, last) {
             Stop::Complex => {}
             stop => return stop,
         }
     }
 }
 
+/// [`plain`], with room of its own: the full tier needs all there is.
+#[inline(never)]
+fn plain_apart(
+    frames: &[Cell<u64>],
+    n: &mut usize,
+    frame: &mut Frame,
+    reader: &mut Reader<'_>,
+    last: Option<&LastCapture>,
+) -> Stop {
+    plain(frames, n, frame, reader, last)
+}
+
 /// [`fast`], and the rules that it does not find.
+#[inline(always)]
 fn plain(
     frames: &[Cell<u64>],
     n: &mut usize,
@@ -240,28 +258,6 @@ fn plain(
             },
             stop => return stop,
         }
-    }
-}
-
-/// Brings `frame` past the first `n` frames by the full tier, which begins at `start` or goes on from where it was.
-#[cold]
-#[inline(never)]
-fn pass(
-    full: &mut Option<Full>,
-    start: &Start,
-    n: usize,
-    frame: &mut Frame,
-    reader: &mut Reader<'_>,
-) -> Option<Stop> {
-    let full = full.get_or_insert_with(|| Full::new(start));
-    reader.enter(full.frame().rsp);
-    match full.advance(n, reader) {
-        Ok(true) => {
-            *frame = full.frame();
-            None
-        }
-        Ok(false) => Some(Stop::Whole),
-        Err(cut) => Some(Stop::Cut(cut)),
     }
 }
 
