@@ -17,6 +17,7 @@ use crate::record::site::{CountsRead, SiteRead};
 use crate::record::{self, clock, events, intervals, lifetimes, losses, peak, threads};
 use crate::stats::process;
 use crate::symbolize;
+use crate::unwind;
 
 /// The recorder's counters at one moment: addresses only, no symbols.
 ///
@@ -185,7 +186,7 @@ impl Snapshot {
                 })
                 .collect(),
             cohorts,
-            cut: events::cut_from_code(cut),
+            cut: unwind::cut_from_code(cut),
         };
         self.sites.push(Site {
             detail,

@@ -226,25 +226,25 @@ fn site_of_captured(
             return site;
         }
     }
-    let cut = match captured.cut {
-        None => 0,
-        Some(cut) => {
-            let (code, reason) = match cut {
-                Cut::Depth => (1, Reason::CutDepth),
-                Cut::NoUnwindInfo => (2, Reason::CutNoUnwindInfo),
-                Cut::UnknownRule => (3, Reason::CutUnknownRule),
-                Cut::BadStack => (4, Reason::CutBadStack),
-            };
-            losses::count(reason, bytes_estimate);
-            code
-        }
-    };
+    if let Some(cut) = captured.cut {
+        let reason = match cut {
+            Cut::Depth => Reason::CutDepth,
+            Cut::NoUnwindInfo => Reason::CutNoUnwindInfo,
+            Cut::UnknownRule => Reason::CutUnknownRule,
+            Cut::BadStack => Reason::CutBadStack,
+        };
+        losses::count(reason, bytes_estimate);
+    }
     let end = captured.len.min(MAX_FRAMES);
     // The recorder's own frames at the leaf are part of it: how many they are is the optimiser's choice, so
     // they are told by name when the profile is read.
     let frames = local.frames[..end].iter().map(|frame| frame.get());
     counted_if_full(
-        SITES.intern(stack_hash::of(frames.clone()), frames, cut),
+        SITES.intern(
+            stack_hash::of(frames.clone()),
+            frames,
+            unwind::code_of_cut(captured.cut),
+        ),
         bytes_estimate,
     )
 }
@@ -254,17 +254,6 @@ fn counted_if_full(site: u32, bytes_estimate: u64) -> u32 {
         losses::count(Reason::SiteTableFull, bytes_estimate);
     }
     site
-}
-
-/// The cut that a site's code stands for.
-pub(crate) fn cut_from_code(code: u8) -> Option<Cut> {
-    match code {
-        1 => Some(Cut::Depth),
-        2 => Some(Cut::NoUnwindInfo),
-        3 => Some(Cut::UnknownRule),
-        4 => Some(Cut::BadStack),
-        _ => None,
-    }
 }
 
 /// The number of the thread's name. Threads are often named after their first allocations, so it is asked

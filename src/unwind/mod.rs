@@ -56,6 +56,28 @@ pub(crate) fn capture(
     }
 }
 
+/// A cut in few bits, as captures and sites keep it; 0: the stack is whole.
+pub(crate) fn code_of_cut(cut: Option<Cut>) -> u8 {
+    match cut {
+        None => 0,
+        Some(Cut::Depth) => 1,
+        Some(Cut::NoUnwindInfo) => 2,
+        Some(Cut::UnknownRule) => 3,
+        Some(Cut::BadStack) => 4,
+    }
+}
+
+/// The cut that a code stands for.
+pub(crate) fn cut_from_code(code: u8) -> Option<Cut> {
+    match code {
+        1 => Some(Cut::Depth),
+        2 => Some(Cut::NoUnwindInfo),
+        3 => Some(Cut::UnknownRule),
+        4 => Some(Cut::BadStack),
+        _ => None,
+    }
+}
+
 /// Forgets all rules; they are found again as they are needed.
 ///
 /// Due when an object was unloaded ([`crate::sys::objects::unload_count`] has grown), because other code may be loaded at

@@ -21,8 +21,8 @@ use self::entry::Entry;
 use self::full::Full;
 use self::rule::{Rule, SIGNAL_RBP, SIGNAL_RIP, SIGNAL_RSP};
 use self::stack::Reader;
-use super::Captured;
 use super::last::LastCapture;
+use super::{Captured, code_of_cut, cut_from_code};
 use crate::profile::Cut;
 use crate::sys::objects::{self, Object};
 use std::arch::naked_asm;
@@ -40,13 +40,7 @@ pub(super) fn capture(
     let packed = unsafe { enter(frames.as_ptr(), frames.len(), stack, last) };
     Captured {
         len: (packed & 0xffff_ffff) as usize,
-        cut: match packed >> 32 {
-            1 => Some(Cut::Depth),
-            2 => Some(Cut::NoUnwindInfo),
-            3 => Some(Cut::UnknownRule),
-            4 => Some(Cut::BadStack),
-            _ => None,
-        },
+        cut: cut_from_code((packed >> 32) as u8),
     }
 }
 
@@ -184,13 +178,11 @@ unsafe extern "C" fn walk(
         }
     }
     let cut = match stop {
-        Stop::Whole | Stop::Met | Stop::End => 0,
-        Stop::Cut(Cut::Depth) => 1,
-        Stop::Cut(Cut::NoUnwindInfo) => 2,
-        Stop::Cut(Cut::UnknownRule) | Stop::Complex | Stop::Unknown => 3,
-        Stop::Cut(Cut::BadStack) => 4,
+        Stop::Whole | Stop::Met | Stop::End => None,
+        Stop::Cut(cut) => Some(cut),
+        Stop::Complex | Stop::Unknown => Some(Cut::UnknownRule),
     };
-    cut << 32 | n as u64
+    u64::from(code_of_cut(cut)) << 32 | n as u64
 }
 
 /// The rest of a walk that has come to a frame for the full tier. Apart, because few walks need its room.
@@ -214,23 +206,11 @@ fn with_full(
             Ok(false) => return Stop::Whole,
             Err(cut) => return Stop::Cut(cut),
         }
-        match plain_apart(frames, n, frame, reader, last) {
+        match plain(frames, n, frame, reader, last) {
             Stop::Complex => {}
             stop => return stop,
         }
     }
-}
-
-/// [`plain`], with room of its own: the full tier needs all there is.
-#[inline(never)]
-fn plain_apart(
-    frames: &[Cell<u64>],
-    n: &mut usize,
-    frame: &mut Frame,
-    reader: &mut Reader<'_>,
-    last: Option<&LastCapture>,
-) -> Stop {
-    plain(frames, n, frame, reader, last)
 }
 
 /// [`fast`], and the rules that it does not find.
