@@ -10,6 +10,14 @@ pub(crate) use budget::{limit_bytes, mapped_bytes, resident_bytes, set_limit_byt
 pub(crate) use published::Published;
 pub(crate) use words::Words;
 
+/// Chunk and offset of a position in chunks that double, the first of them 2^`first_bits` long: the highest bit of the
+/// position, counted from the first chunk's length, tells the chunk, and nothing ever moves.
+pub(crate) fn place_in_doubling_chunks(position: u64, first_bits: usize) -> (usize, usize) {
+    let shifted = position + (1 << first_bits);
+    let chunk = shifted.ilog2() as usize - first_bits;
+    (chunk, (shifted - (1 << (first_bits + chunk))) as usize)
+}
+
 /// Types for which memory of all zero bytes is a valid value, and which are only changed through shared
 /// references.
 ///

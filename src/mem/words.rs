@@ -4,8 +4,7 @@
 use super::Published;
 use crate::sync::primitive::{AtomicU64, Ordering};
 
-/// Chunk `k` holds `2^(FIRST_BITS + k)` words, so position `p` of the whole lies in the chunk told by the
-/// highest bit of `p + 2^FIRST_BITS`, and nothing ever moves.
+/// Chunk `k` holds `2^(FIRST_BITS + k)` words.
 pub(crate) struct Words {
     next: AtomicU64,
     chunks: [Published<AtomicU64>; CHUNKS],
@@ -91,10 +90,5 @@ impl Words {
 
 /// Chunk and offset of a position.
 fn place(position: u64) -> (usize, usize) {
-    let shifted = position + (1 << FIRST_BITS);
-    let chunk = shifted.ilog2() - FIRST_BITS;
-    (
-        chunk as usize,
-        (shifted - (1 << (FIRST_BITS + chunk))) as usize,
-    )
+    super::place_in_doubling_chunks(position, FIRST_BITS as usize)
 }

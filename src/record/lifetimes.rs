@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::clock;
-use crate::mem::Published;
+use crate::mem::{Published, place_in_doubling_chunks};
 use crate::sync::primitive::{AtomicU64, Ordering};
 
 /// Bucket 0: less than one tick; bucket n: `[2^(n-1), 2^n)` ticks; the last: that and longer (52 days).
@@ -112,9 +112,7 @@ impl Rows {
 
 /// Chunk and offset of a row's number.
 fn place(number: u64) -> (usize, usize) {
-    let shifted = number + (1 << CHUNK_BITS);
-    let chunk = shifted.ilog2() as usize - CHUNK_BITS;
-    (chunk, (shifted - (1 << (CHUNK_BITS + chunk))) as usize)
+    place_in_doubling_chunks(number, CHUNK_BITS)
 }
 
 impl Lifetimes {

@@ -11,7 +11,7 @@
 use super::lifetimes::Rows;
 use super::live_map::MAX_SITES;
 use super::site::{Site, SiteRead};
-use crate::mem::{Published, Words};
+use crate::mem::{Published, Words, place_in_doubling_chunks};
 use crate::sync::primitive::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 #[cfg(test)]
 use crate::unwind::stack_hash;
@@ -268,12 +268,7 @@ impl SiteTable {
     }
 
     fn place(&self, number: u32) -> Option<(usize, usize)> {
-        if number >= MAX_SITES {
-            return None;
-        }
-        let shifted = number as usize + (1 << CHUNK_BITS);
-        let chunk = shifted.ilog2() as usize - CHUNK_BITS;
-        Some((chunk, shifted - (1 << (CHUNK_BITS + chunk))))
+        (number < MAX_SITES).then(|| place_in_doubling_chunks(number.into(), CHUNK_BITS))
     }
 }
 
