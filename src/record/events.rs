@@ -158,11 +158,13 @@ fn record(local: &Local, address: usize, size: u64, interval: u64) {
         losses::count(Reason::Unrepresentable, weight.bytes(size));
         return;
     }
-    let site = if interval == EXACT {
-        site_of_a_stack_like_the_last(local, weight.bytes(size))
-    } else {
-        site_of_this_stack(local, None, weight.bytes(size))
+    // Where everything is recorded, a thread's stacks differ little from one event to the next.
+    let last = match interval {
+        EXACT => LastCapture::claim(local.number()),
+        _ => None,
     };
+    let site = site_of_this_stack(local, last.as_ref(), weight.bytes(size));
+    drop(last);
     keep(local, address, size, weight, interval, site);
 }
 
@@ -190,14 +192,6 @@ fn keep(local: &Local, address: usize, size: u64, weight: Weight, interval: u64,
     // Counted before the address is known to anybody who could free it.
     counters.count_alloc(SITES.lifetimes(), size, weight, peak::epoch());
     peak::add(local.number(), weight.bytes(size));
-}
-
-/// Where everything is recorded, a thread's stacks differ little from one event to the next.
-fn site_of_a_stack_like_the_last(local: &Local, bytes_estimate: u64) -> u32 {
-    match LastCapture::claim(local.number()) {
-        Some(last) => site_of_this_stack(local, Some(&last), bytes_estimate),
-        None => site_of_this_stack(local, None, bytes_estimate),
-    }
 }
 
 #[inline(never)]
