@@ -138,6 +138,8 @@ enum Stop {
     Complex,
     /// The next frame's rule is not in the table.
     Unknown,
+    /// It does not stop: a frame that could not be sprinted over is behind it.
+    Passed,
 }
 
 /// # Safety
@@ -180,7 +182,7 @@ unsafe extern "C" fn walk(
     let cut = match stop {
         Stop::Whole | Stop::Met | Stop::End => None,
         Stop::Cut(cut) => Some(cut),
-        Stop::Complex | Stop::Unknown => Some(Cut::UnknownRule),
+        Stop::Complex | Stop::Unknown | Stop::Passed => Some(Cut::UnknownRule),
     };
     u64::from(code_of_cut(cut)) << 32 | n as u64
 }
@@ -224,7 +226,11 @@ fn plain(
 ) -> Stop {
     let mut known = None;
     loop {
+        if last.is_none() && known.is_none() {
+            sprint(frames, n, frame, reader);
+        }
         match fast(frames, n, frame, reader, last, known) {
+            Stop::Passed => known = None,
             // Here, so that finding a rule does not need its stack on top of the walk's.
             Stop::Unknown => match look_up(frame.lookup()) {
                 Ok(rule) => known = Some(rule),
@@ -241,7 +247,8 @@ fn plain(
     }
 }
 
-/// Stores `frame` and its callers' lookup addresses from `frames[*n]` on. `known`: the first frame's rule.
+/// Stores `frame` and its callers' lookup addresses from `frames[*n]` on; without a last capture, those of one frame.
+/// `known`: the first frame's rule.
 #[inline(never)]
 fn fast(
     frames: &[Cell<u64>],
@@ -292,6 +299,7 @@ fn fast(
                     exact: false,
                 };
                 match unusual(rule, frame, reader) {
+                    None if last.is_none() => return Stop::Passed,
                     None => {
                         Frame { rip, rsp, rbp, .. } = *frame;
                         pc = frame.lookup();
@@ -329,6 +337,66 @@ fn fast(
         rip = ra;
         rsp = cfa;
         pc = ra.wrapping_sub(1);
+        if last.is_none() {
+            *frame = Frame {
+                rip,
+                rsp,
+                rbp,
+                exact: false,
+            };
+            return Stop::Passed;
+        }
+    }
+}
+
+/// The plain steps from `frame` on, as far as their rules are in the table and the stack is known to be readable. A frame
+/// that needs anything else is left as it is.
+///
+/// A frame waits for its caller's address, and that for the frame before: what stands between two loads here is what a
+/// capture costs.
+#[inline]
+fn sprint(frames: &[Cell<u64>], n: &mut usize, frame: &mut Frame, reader: &Reader<'_>) {
+    let mut pc = frame.lookup();
+    let (mut rsp, mut rbp) = (frame.rsp, frame.rbp);
+    let mut at = *n;
+    while let Some(rule) = rule::packed(pc) {
+        let base = if rule.is_rsp() {
+            rsp
+        } else if rule.is_rbp() {
+            rbp
+        } else {
+            break;
+        };
+        let cfa = base.wrapping_add(rule.cfa_bytes());
+        if cfa <= rsp {
+            break;
+        }
+        let Some(ra @ 1..) = reader.known(cfa.wrapping_sub(8)) else {
+            break;
+        };
+        let slot = rule.slot_bytes();
+        let mut saved = rbp;
+        if slot != 0 {
+            match reader.known(cfa.wrapping_sub(slot)) {
+                Some(word) => saved = word,
+                None => break,
+            }
+        }
+        let Some(place) = frames.get(at) else {
+            break;
+        };
+        place.set(pc);
+        at = at.wrapping_add(1);
+        (rsp, rbp, pc) = (cfa, saved, ra.wrapping_sub(1));
+    }
+    if at != *n {
+        *n = at;
+        *frame = Frame {
+            rip: pc.wrapping_add(1),
+            rsp,
+            rbp,
+            exact: false,
+        };
     }
 }
 

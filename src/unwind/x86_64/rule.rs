@@ -30,14 +30,18 @@ const SLOT_BITS: u32 = 11;
 const SIGNED_BITS: u32 = 14;
 const RULE_BITS: u32 = KIND_BITS + CFA_BITS + SLOT_BITS;
 
+const KIND: u64 = (1 << KIND_BITS) - 1;
+const RSP_KIND: u64 = 1;
+const RBP_KIND: u64 = 2;
+
 impl Rule {
     fn pack(self) -> u64 {
         let fields =
             |kind: u64, a: u64, b: u64| kind | a << KIND_BITS | b << (KIND_BITS + CFA_BITS);
         let signed = |n: i32| (n as u64) & ((1 << SIGNED_BITS) - 1);
         match self {
-            Rule::Rsp { cfa, slot } => fields(1, cfa.into(), slot.into()),
-            Rule::Rbp { cfa, slot } => fields(2, cfa.into(), slot.into()),
+            Rule::Rsp { cfa, slot } => fields(RSP_KIND, cfa.into(), slot.into()),
+            Rule::Rbp { cfa, slot } => fields(RBP_KIND, cfa.into(), slot.into()),
             Rule::Realigned { cfa, slot } => {
                 3 | signed(cfa) << KIND_BITS | signed(slot) << (KIND_BITS + SIGNED_BITS)
             }
@@ -53,9 +57,9 @@ impl Rule {
         let cfa = (bits >> KIND_BITS) as u32 & ((1 << CFA_BITS) - 1);
         let slot = (bits >> (KIND_BITS + CFA_BITS)) as u32 & ((1 << SLOT_BITS) - 1);
         let signed = |at: u32| ((bits >> at) as i32) << (32 - SIGNED_BITS) >> (32 - SIGNED_BITS);
-        match bits & ((1 << KIND_BITS) - 1) {
-            1 => Rule::Rsp { cfa, slot },
-            2 => Rule::Rbp { cfa, slot },
+        match bits & KIND {
+            RSP_KIND => Rule::Rsp { cfa, slot },
+            RBP_KIND => Rule::Rbp { cfa, slot },
             3 => Rule::Realigned {
                 cfa: signed(KIND_BITS),
                 slot: signed(KIND_BITS + SIGNED_BITS),
@@ -194,24 +198,58 @@ const _: () = assert!(TAG_BITS + RULE_BITS == 64);
 /// 128 KiB of .bss, filled as addresses are first seen. An entry is tag and rule; 0 is empty, because no rule packs to 0.
 static TABLE: [AtomicU64; 1 << INDEX_BITS] = [const { AtomicU64::new(0) }; 1 << INDEX_BITS];
 
-/// 2^47 divided by the golden ratio, odd: multiplication by it permutes the 47-bit numbers, so slot and tag together are
-/// the whole address and no other address can answer for it.
-const MIX: u64 = 0x4f1b_bcdc_bfa5;
-
+/// Slot and tag together are the whole address, so no other address can answer for it. Cheaper than a multiplication, and
+/// every frame of a walk waits for it.
 #[inline]
 fn place(pc: u64) -> (&'static AtomicU64, u64) {
-    let m = pc.wrapping_mul(MIX) & ((1 << PC_BITS) - 1);
-    let slot = (m >> TAG_BITS) as usize & (TABLE.len() - 1);
-    (&TABLE[slot], m & ((1 << TAG_BITS) - 1))
+    let tag = pc >> INDEX_BITS;
+    // Neighbours keep their distance; the pages of a program are spread.
+    let slot = (pc ^ tag) as usize & (TABLE.len() - 1);
+    (&TABLE[slot], tag)
 }
 
 /// The rule kept for `pc`.
 #[inline]
 pub(super) fn cached(pc: u64) -> Option<Rule> {
+    packed(pc).map(|rule| Rule::unpack(rule.0))
+}
+
+/// The same, not unpacked.
+#[inline]
+pub(super) fn packed(pc: u64) -> Option<Packed> {
     let (slot, tag) = place(pc);
     // Relaxed: an entry is one word and says everything itself; nothing else is published with it.
     let entry = slot.load(Ordering::Relaxed);
-    (entry >> RULE_BITS == tag && entry != 0 && pc >> PC_BITS == 0).then(|| Rule::unpack(entry))
+    (entry >> RULE_BITS == tag && entry != 0).then_some(Packed(entry))
+}
+
+/// A rule as the table has it, for the steps that most frames take.
+#[derive(Clone, Copy)]
+pub(super) struct Packed(u64);
+
+impl Packed {
+    #[inline]
+    pub(super) fn is_rsp(self) -> bool {
+        self.0 & KIND == RSP_KIND
+    }
+
+    #[inline]
+    pub(super) fn is_rbp(self) -> bool {
+        self.0 & KIND == RBP_KIND
+    }
+
+    /// Of the two plain kinds: how far above rsp or rbp the CFA is.
+    #[inline]
+    pub(super) fn cfa_bytes(self) -> u64 {
+        // The field starts at bit 3: in place it is multiplied by 8.
+        self.0 & ((1 << CFA_BITS) - 1) << KIND_BITS
+    }
+
+    /// Of the two plain kinds: how far below the CFA rbp was saved; 0: nowhere.
+    #[inline]
+    pub(super) fn slot_bytes(self) -> u64 {
+        self.0 >> (KIND_BITS + CFA_BITS) << 3 & ((1 << SLOT_BITS) - 1) << 3
+    }
 }
 
 /// Keeps `rule` for `pc`, in place of whatever shared its slot.
@@ -269,16 +307,13 @@ mod tests {
 
     #[test]
     fn slot_and_tag_are_the_whole_address() {
-        // The multiplier's inverse modulo 2^47 by Newton's iteration; it exists because the multiplier is odd.
-        let mut inverse = MIX;
-        for _ in 0..6 {
-            inverse = inverse.wrapping_mul(2u64.wrapping_sub(MIX.wrapping_mul(inverse)));
-        }
         for pc in [1u64, 0x5555_5555_4321, 0x7fff_ffff_ffff, 0x7f12_3456_789a] {
             let (slot, tag) = place(pc);
             let index = (slot as *const AtomicU64 as usize - TABLE.as_ptr() as usize) / 8;
-            let m = (index as u64) << TAG_BITS | tag;
-            assert_eq!(m.wrapping_mul(inverse) & ((1 << PC_BITS) - 1), pc);
+            let low = (index as u64 ^ tag) & (TABLE.len() as u64 - 1);
+            assert_eq!(tag << INDEX_BITS | low, pc);
         }
+        // What is no address of a program has a tag that no entry can have.
+        assert!(place(1 << PC_BITS).1 >> TAG_BITS != 0 && place(u64::MAX).1 >> TAG_BITS != 0);
     }
 }

@@ -164,6 +164,17 @@ impl<'a> Reader<'a> {
         Some(unsafe { (addr as *const u64).read_unaligned() })
     }
 
+    /// The word at `addr`, if it lies in what is known to be readable already.
+    #[inline]
+    pub(super) fn known(&self, addr: u64) -> Option<u64> {
+        // As in `read`.
+        if addr < self.lo || self.top.saturating_sub(addr) < 8 {
+            return None;
+        }
+        // SAFETY: as in `read`.
+        Some(unsafe { (addr as *const u64).read_unaligned() })
+    }
+
     /// The word at any address.
     pub(super) fn read_anywhere(&mut self, addr: u64) -> Option<u64> {
         if self.is_ours(addr.wrapping_add(7)) {
