@@ -43,6 +43,10 @@ head -n 1 "$out/diff.log" | grep -q 'examples/diff.rs:11$' || fail "diff does no
 example exact_mode | tee "$out/exact_mode.log"
 grep -qx '1001 objects more, 124000 bytes' "$out/exact_mode.log" || fail "exact_mode is not exact"
 
+# Load, cut connections, and everything back where it was.
+example service --soak 30 | tee "$out/service.log"
+grep -qx 'back at the baseline' "$out/service.log" || fail "the service leaks"
+
 # A dump by signal, from outside.
 TMPDIR="$out" example dump_on_signal 20 >"$out/signal.log" &
 for _ in $(seq 200); do [ -s "$out/signal.log" ] && break; sleep 0.1; done
