@@ -6,7 +6,7 @@ use super::measure::Quality;
 use super::name::printable;
 use super::significance::{LEVEL, Verdict};
 use super::table::{Table, Tone};
-use super::top::{Layout, plural};
+use super::top::{Layout, how_often, plural};
 use super::units;
 use std::io::{self, Write};
 
@@ -139,10 +139,7 @@ fn interval(quality: Quality, sampled: f64) -> String {
     let sampled = units::count(sampled.round() as i64);
     match quality.interval() {
         Some(0) => format!("{sampled} sampled allocations, before sampling was turned off"),
-        Some(interval) => format!(
-            "1 in {} ({sampled} sampled allocations)",
-            units::round_bytes(interval)
-        ),
+        Some(interval) => format!("{} ({sampled} sampled allocations)", how_often(interval)),
         None => quality.name().to_owned(),
     }
 }

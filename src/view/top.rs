@@ -31,15 +31,15 @@ pub fn describe(count: &Count) -> String {
             "{kind}, estimated ({sampled} sampled allocations; sampling is off now), ±1 standard error"
         ),
         Quality::Recorded { interval } => {
-            let interval = units::round_bytes(interval);
+            let often = how_often(interval);
             format!(
-                "{kind}, estimated from 1 in {interval} ({sampled} sampled allocations), ±1 standard error"
+                "{kind}, estimated from {often} ({sampled} sampled allocations), ±1 standard error"
             )
         }
         Quality::Derived { interval } => {
-            let interval = units::round_bytes(interval);
+            let often = how_often(interval);
             format!(
-                "{kind}, estimated from 1 in {interval} (about {sampled} sampled allocations), ±1 standard error \
+                "{kind}, estimated from {often} (about {sampled} sampled allocations), ±1 standard error \
                  from each stack's mean size"
             )
         }
@@ -48,6 +48,14 @@ pub fn describe(count: &Count) -> String {
                 "{kind}, of unknown accuracy (the profile does not say how all of it was sampled)"
             )
         }
+    }
+}
+
+/// `1 in 512 KiB`. An estimate at interval 1 is one that began otherwise, or of which something was lost.
+pub(super) fn how_often(interval: u64) -> String {
+    match interval {
+        1 => "every allocation, but not all from the start".to_owned(),
+        _ => format!("1 in {}", units::round_bytes(interval)),
     }
 }
 
