@@ -15,10 +15,18 @@ pub(in crate::format) fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b])
 }
 
+/// How long the contents are, as the file's end says (RFC 1952: `ISIZE`, modulo 2³²), and one byte more, in which reading
+/// finds the end. Nobody has checked it: it bounds what is set aside in advance, no more. Deflate shrinks at most 1032-fold.
+fn told_len(bytes: &[u8]) -> usize {
+    let told = bytes
+        .last_chunk()
+        .map_or(0, |&told| u32::from_le_bytes(told));
+    (told as usize + 1).min(bytes.len().saturating_mul(1032))
+}
+
 /// Unpacks gzip of at most `limit` bytes.
 pub(in crate::format) fn unpack(bytes: &[u8], limit: u64) -> Result<Vec<u8>> {
-    // Profiles shrink to a fourth or so; the file's size bounds what is set aside in advance.
-    let mut plain = Vec::with_capacity(bytes.len().saturating_mul(3).min(64 << 20));
+    let mut plain = Vec::with_capacity(told_len(bytes).min(64 << 20));
     let read = MultiGzDecoder::new(bytes)
         .take(limit + 1)
         .read_to_end(&mut plain);
