@@ -21,6 +21,7 @@ mod facts;
 pub(super) mod gzip;
 mod proto;
 mod read;
+mod samples;
 mod scan;
 mod write;
 

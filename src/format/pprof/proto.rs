@@ -1,23 +1,21 @@
 //! The messages of `profile.proto` (github.com/google/pprof, package `perftools.profiles`), field by field.
 //!
-//! Every text is an index into [`Profile::string_table`], whose entry 0 is empty. Ids are chosen by the writer
-//! and not 0. The table holds bytes here, since writers in other languages do not promise UTF-8.
+//! Every text is an index into the profile's `string_table`, whose entry 0 is empty. Ids are chosen by the writer
+//! and not 0.
 #![forbid(unsafe_code)]
 
+/// All but the samples (2) and the string table (6), which are most of a profile: those are read where they lie in the file,
+/// and written one by one.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Profile {
     #[prost(message, repeated, tag = "1")]
     pub(super) sample_type: Vec<ValueType>,
-    #[prost(message, repeated, tag = "2")]
-    pub(super) sample: Vec<Sample>,
     #[prost(message, repeated, tag = "3")]
     pub(super) mapping: Vec<Mapping>,
     #[prost(message, repeated, tag = "4")]
     pub(super) location: Vec<Location>,
     #[prost(message, repeated, tag = "5")]
     pub(super) function: Vec<Function>,
-    #[prost(bytes = "vec", repeated, tag = "6")]
-    pub(super) string_table: Vec<Vec<u8>>,
     #[prost(int64, tag = "7")]
     pub(super) drop_frames: i64,
     #[prost(int64, tag = "8")]

@@ -1,15 +1,15 @@
-//! From messages to a [`Profile`]: every reference is followed once and checked.
+//! From messages to a [`Profile`]: every reference is followed once and checked. Samples are `samples.rs`.
 #![forbid(unsafe_code)]
 
 use hashbrown::HashMap;
 use prost::Message;
 
+use super::samples::Samples;
 use super::{proto, scan};
 use crate::error::{Error, Result};
 use crate::format::budget::Budget;
 use crate::profile::{
-    Function, FunctionId, Label, LabelValue, Line, Location, LocationId, Mapping, MappingId,
-    Profile, Sample, ValueType,
+    Function, FunctionId, Line, Location, LocationId, Mapping, MappingId, Profile, ValueType,
 };
 
 /// Reads an uncompressed profile.
@@ -18,14 +18,14 @@ pub(super) fn read(bytes: &[u8]) -> Result<Profile> {
         return Err(Error::input("the profile is empty: 0 bytes, unpacked"));
     }
     let budget = Budget::new(bytes.len());
-    scan::check(bytes, &budget)?;
+    let parts = scan::check(bytes, &budget)?;
     let raw = proto::Profile::decode(bytes)
         .map_err(|error| Error::input("not a pprof profile").caused_by(error))?;
-    convert(raw, &budget)
+    convert(raw, &parts, &budget)
 }
 
-fn convert(raw: proto::Profile, budget: &Budget) -> Result<Profile> {
-    let strings = Strings::new(&raw.string_table, budget)?;
+fn convert(raw: proto::Profile, parts: &scan::Parts<'_>, budget: &Budget) -> Result<Profile> {
+    let strings = Strings::new(&parts.strings, budget)?;
     let mapping_ids = Ids::new("mapping", raw.mapping.iter().map(|mapping| mapping.id))?;
     let function_ids = Ids::new("function", raw.function.iter().map(|function| function.id))?;
     let location_ids = Ids::new("location", raw.location.iter().map(|location| location.id))?;
@@ -57,16 +57,16 @@ fn convert(raw: proto::Profile, budget: &Budget) -> Result<Profile> {
     profile.locations = collect(&raw.location, |raw| {
         location(raw, &mapping_ids, &function_ids)
     })?;
-    if profile.sample_types.is_empty() && !raw.sample.is_empty() {
+    if profile.sample_types.is_empty() && !parts.samples.is_empty() {
         return Err(Error::input(format!(
             "the profile has {} samples but no sample_type: it must say what their values mean",
-            raw.sample.len()
+            parts.samples.len()
         )));
     }
-    let types = profile.sample_types.len();
-    profile.samples.reserve_exact(raw.sample.len());
-    for (index, raw) in raw.sample.into_iter().enumerate() {
-        let sample = sample(raw, types, &location_ids, &strings);
+    let mut samples = Samples::new(profile.sample_types.len(), &location_ids, &strings);
+    profile.samples.reserve_exact(parts.samples.len());
+    for (index, message) in parts.samples.iter().enumerate() {
+        let sample = samples.read(message);
         profile
             .samples
             .push(sample.map_err(|error| error.context(format_args!("sample {index}")))?);
@@ -76,41 +76,6 @@ fn convert(raw: proto::Profile, budget: &Budget) -> Result<Profile> {
 
 fn collect<T, U>(raw: &[T], convert: impl FnMut(&T) -> Result<U>) -> Result<Vec<U>> {
     raw.iter().map(convert).collect()
-}
-
-fn sample(
-    raw: proto::Sample,
-    types: usize,
-    location_ids: &Ids,
-    strings: &Strings<'_>,
-) -> Result<Sample> {
-    if raw.value.len() != types {
-        return Err(Error::input(format!(
-            "it has {} values, but the profile has {types} sample types",
-            raw.value.len()
-        )));
-    }
-    let mut labels = Vec::with_capacity(raw.label.len());
-    for raw in &raw.label {
-        let value = match raw.str {
-            0 => LabelValue::Num(raw.num, strings.get("label num_unit", raw.num_unit)?),
-            str => LabelValue::Str(strings.get("label str", str)?),
-        };
-        labels.push(Label {
-            key: strings.get("label key", raw.key)?,
-            value,
-        });
-    }
-    let mut locations = Vec::with_capacity(raw.location_id.len());
-    for &id in &raw.location_id {
-        locations.push(LocationId(location_ids.index(id)?));
-    }
-    Ok(Sample {
-        locations,
-        values: raw.value,
-        labels,
-        detail: None,
-    })
 }
 
 fn location(raw: &proto::Location, mapping_ids: &Ids, function_ids: &Ids) -> Result<Location> {
@@ -165,10 +130,10 @@ fn function(raw: &proto::Function, strings: &Strings<'_>) -> Result<Function> {
 }
 
 /// The string table. Bytes that are not UTF-8 are shown with replacement characters.
-struct Strings<'a>(&'a [Vec<u8>], &'a Budget);
+pub(super) struct Strings<'a>(&'a [&'a [u8]], &'a Budget);
 
 impl<'a> Strings<'a> {
-    fn new(table: &'a [Vec<u8>], budget: &'a Budget) -> Result<Strings<'a>> {
+    fn new(table: &'a [&'a [u8]], budget: &'a Budget) -> Result<Strings<'a>> {
         match table.first() {
             Some(first) if !first.is_empty() => Err(Error::input(format!(
                 "string_table[0] is \"{}\", but must be empty",
@@ -178,7 +143,7 @@ impl<'a> Strings<'a> {
         }
     }
 
-    fn get(&self, what: &str, index: i64) -> Result<String> {
+    pub(super) fn get(&self, what: &str, index: i64) -> Result<String> {
         let bytes = usize::try_from(index)
             .ok()
             .and_then(|index| self.0.get(index));
@@ -198,7 +163,7 @@ impl<'a> Strings<'a> {
 }
 
 /// Where the entry with an id is in its table.
-enum Ids {
+pub(super) enum Ids {
     /// Ids are 1, 2, 3, …: what every known writer does.
     InOrder(&'static str, usize),
     Mixed(&'static str, HashMap<u64, u32>),
@@ -226,6 +191,20 @@ impl Ids {
         Ok(Ids::Mixed(what, known))
     }
 
+    /// Where all of these are.
+    pub(super) fn stack(&self, ids: &[u64]) -> Result<Vec<LocationId>> {
+        let all_in = |len: usize| ids.iter().all(|id| id.wrapping_sub(1) < len as u64);
+        match self {
+            Ids::InOrder(_, len) if all_in(*len) => {
+                Ok(ids.iter().map(|&id| LocationId(id as u32 - 1)).collect())
+            }
+            _ => ids
+                .iter()
+                .map(|&id| self.index(id).map(LocationId))
+                .collect(),
+        }
+    }
+
     fn index(&self, id: u64) -> Result<u32> {
         let (what, found) = match self {
             Ids::InOrder(what, len) => {
@@ -233,10 +212,13 @@ impl Ids {
             }
             Ids::Mixed(what, known) => (what, known.get(&id).copied()),
         };
-        found.ok_or_else(|| {
-            Error::input(format!(
-                "it refers to {what} id {id}, which is not in the profile"
-            ))
-        })
+        found.ok_or_else(|| unknown(what, id))
     }
+}
+
+#[cold]
+fn unknown(what: &str, id: u64) -> Error {
+    Error::input(format!(
+        "it refers to {what} id {id}, which is not in the profile"
+    ))
 }

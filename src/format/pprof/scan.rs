@@ -32,8 +32,16 @@ const FIXED64: u64 = 1;
 const DELIMITED: u64 = 2;
 const FIXED32: u64 = 5;
 
-/// Checks that the bytes are whole fields of one profile, and takes the room for its entries.
-pub(super) fn check(bytes: &[u8], budget: &Budget) -> Result<()> {
+/// What a profile has most of, each where it lies in the file.
+#[derive(Default)]
+pub(super) struct Parts<'a> {
+    pub(super) samples: Vec<&'a [u8]>,
+    pub(super) strings: Vec<&'a [u8]>,
+}
+
+/// Checks that the bytes are whole fields of one profile, takes the room for its entries, and finds its samples and texts.
+pub(super) fn check<'a>(bytes: &'a [u8], budget: &Budget) -> Result<Parts<'a>> {
+    let mut parts = Parts::default();
     let mut seen = [false; FIELDS.len()];
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -57,6 +65,11 @@ pub(super) fn check(bytes: &[u8], budget: &Budget) -> Result<()> {
             continue; // A field of a later version.
         };
         entries::take(field, contents, budget)?;
+        match field {
+            2 => parts.samples.push(contents),
+            6 => parts.strings.push(contents),
+            _ => {}
+        }
         let seen = &mut seen[field as usize];
         if once && *seen {
             return Err(Error::input(format!(
@@ -66,7 +79,7 @@ pub(super) fn check(bytes: &[u8], budget: &Budget) -> Result<()> {
         }
         *seen = true;
     }
-    Ok(())
+    Ok(parts)
 }
 
 /// Whether the bytes start with up to eight well-formed fields of a profile.
@@ -151,7 +164,8 @@ fn contents<'a>(number: u64, wire: u64, rest: &mut &'a [u8]) -> Result<&'a [u8],
     Ok(contents)
 }
 
-fn varint(rest: &mut &[u8]) -> Option<u64> {
+/// Steps over a number of up to ten bytes; bits beyond the 64th are dropped.
+pub(super) fn varint(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for (index, &byte) in rest.iter().take(10).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * index);

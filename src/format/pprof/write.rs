@@ -18,6 +18,7 @@ const SAMPLE: u32 = 2;
 const MAPPING: u32 = 3;
 const LOCATION: u32 = 4;
 const FUNCTION: u32 = 5;
+const STRING_TABLE: u32 = 6;
 
 /// How much is collected before it goes to the compressor.
 const CHUNK: usize = 64 << 10;
@@ -122,7 +123,7 @@ fn write_all<W: Write>(
         )?;
     }
 
-    let mut rest = proto::Profile {
+    let rest = proto::Profile {
         drop_frames: strings.index(&profile.drop_frames),
         keep_frames: strings.index(&profile.keep_frames),
         time_nanos: profile.time_nanos,
@@ -143,11 +144,9 @@ fn write_all<W: Write>(
         },
         ..proto::Profile::default()
     };
-    rest.string_table = strings
-        .table
-        .into_iter()
-        .map(|text| text.as_bytes().to_vec())
-        .collect();
+    for text in &strings.table {
+        out.bytes(STRING_TABLE, text.as_bytes())?;
+    }
     rest.encode_raw(&mut out.buffer);
     Ok(())
 }
@@ -163,10 +162,20 @@ impl<W: Write> Writer<W> {
         encode_key(field, WireType::LengthDelimited, &mut self.buffer);
         encode_varint(message.encoded_len() as u64, &mut self.buffer);
         message.encode_raw(&mut self.buffer);
-        if self.buffer.len() >= CHUNK {
-            self.flush()
-        } else {
-            Ok(())
+        self.flush_if_full()
+    }
+
+    fn bytes(&mut self, field: u32, bytes: &[u8]) -> io::Result<()> {
+        encode_key(field, WireType::LengthDelimited, &mut self.buffer);
+        encode_varint(bytes.len() as u64, &mut self.buffer);
+        self.buffer.extend_from_slice(bytes);
+        self.flush_if_full()
+    }
+
+    fn flush_if_full(&mut self) -> io::Result<()> {
+        match self.buffer.len() >= CHUNK {
+            true => self.flush(),
+            false => Ok(()),
         }
     }
 
