@@ -1,24 +1,81 @@
 //! Makes two profiles speak of the same things by the same names, since rows are matched by what they are called.
 #![forbid(unsafe_code)]
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+
+use hashbrown::{HashMap, HashSet};
 
 use super::key::address;
-use crate::profile::diff::canonical::{Names, base_name, is_nameless, rebuilt};
-use crate::profile::{Function, FunctionId, Line, Location, LocationId, Profile};
+use crate::profile::diff::canonical::{Name, Names, base_name, is_nameless, rebuilt};
+use crate::profile::{Function, FunctionId, Line, Location, LocationId, Profile, Sample};
+
+/// A profile as it is compared: its own where nothing had to be changed, since samples are most of it.
+pub(super) struct Comparable<'p> {
+    /// Everything but the samples.
+    pub(super) tables: Cow<'p, Profile>,
+    pub(super) samples: Cow<'p, [Sample]>,
+}
+
+impl<'p> Comparable<'p> {
+    fn new(profile: &'p Profile) -> Comparable<'p> {
+        Comparable {
+            tables: Cow::Borrowed(profile),
+            samples: Cow::Borrowed(&profile.samples),
+        }
+    }
+
+    /// The tables, to be changed.
+    fn tables_mut(&mut self) -> &mut Profile {
+        if let Cow::Borrowed(profile) = self.tables {
+            self.tables = Cow::Owned(without_samples(profile));
+        }
+        self.tables.to_mut()
+    }
+
+    /// Gives functions the names they go by, if those differ.
+    fn rename(&mut self, names: &[Name<'_>]) {
+        let goes_by = |(function, name): (&Function, &Name<'_>)| {
+            function.name == name.function && function.filename == name.file
+        };
+        if self.tables.functions.iter().zip(names).all(goes_by) {
+            return;
+        }
+        for (function, name) in self.tables_mut().functions.iter_mut().zip(names) {
+            (function.name, function.filename) = (name.function.to_string(), name.file.to_owned());
+        }
+    }
+}
+
+fn without_samples(profile: &Profile) -> Profile {
+    Profile {
+        samples: Vec::new(),
+        sample_types: profile.sample_types.clone(),
+        default_sample_type: profile.default_sample_type.clone(),
+        mappings: profile.mappings.clone(),
+        locations: profile.locations.clone(),
+        functions: profile.functions.clone(),
+        period_type: profile.period_type.clone(),
+        drop_frames: profile.drop_frames.clone(),
+        keep_frames: profile.keep_frames.clone(),
+        comments: profile.comments.clone(),
+        doc_url: profile.doc_url.clone(),
+        heap: profile.heap.clone(),
+        ..*profile
+    }
+}
 
 /// Base and new, with
 /// - names for addresses that have none, where the other profile names the same address of the same build;
 /// - the names and paths of another build as [`Names`] has them;
 /// - the build told of addresses in files that are not the same in both.
-pub(super) fn comparable(base: &Profile, new: &Profile) -> (Profile, Profile) {
-    let (mut old, mut now) = (base.clone(), new.clone());
+pub(super) fn comparable<'p>(
+    base: &'p Profile,
+    new: &'p Profile,
+) -> (Comparable<'p>, Comparable<'p>) {
+    let (mut old, mut now) = (Comparable::new(base), Comparable::new(new));
     let names = Names::new(base, new);
-    for (profile, names) in [(&mut old, names.base), (&mut now, names.new)] {
-        for (function, name) in profile.functions.iter_mut().zip(names) {
-            (function.name, function.filename) = (name.function, name.file);
-        }
-    }
+    old.rename(&names.base);
+    now.rename(&names.new);
     borrow(&mut old, new);
     borrow(&mut now, base);
     let rebuilt: HashSet<&str> = rebuilt(base, new).into_iter().collect();
@@ -45,7 +102,14 @@ fn lacks_name(profile: &Profile, location: &Location) -> bool {
 
 /// Takes names of the same build from `other`, which has lost the recorder's frames with its names: so does what
 /// gets them.
-fn borrow(profile: &mut Profile, other: &Profile) {
+fn borrow(profile: &mut Comparable<'_>, other: &Profile) {
+    let tables = &*profile.tables;
+    let mut nameless = (0..tables.locations.len())
+        .filter(|&index| lacks_name(tables, &tables.locations[index]))
+        .peekable();
+    if nameless.peek().is_none() {
+        return;
+    }
     let named: HashMap<_, _> = other
         .locations
         .iter()
@@ -53,9 +117,8 @@ fn borrow(profile: &mut Profile, other: &Profile) {
         .filter_map(|location| Some((place(other, location)?, location)))
         .collect();
     let mut found: Vec<(usize, &Location)> = Vec::new();
-    for (index, location) in profile.locations.iter().enumerate() {
-        if lacks_name(profile, location)
-            && let Some(place) = place(profile, location)
+    for index in nameless {
+        if let Some(place) = place(tables, &tables.locations[index])
             && let Some(twin) = named.get(&place)
         {
             found.push((index, twin));
@@ -65,6 +128,7 @@ fn borrow(profile: &mut Profile, other: &Profile) {
         return;
     }
     cut_recorder(profile, other, &found);
+    let profile = profile.tables_mut();
     let mut copies: HashMap<FunctionId, FunctionId> = HashMap::new();
     for (index, twin) in found {
         let functions = &mut profile.functions;
@@ -81,7 +145,7 @@ fn borrow(profile: &mut Profile, other: &Profile) {
 
 /// Cuts the addresses at the leaf that the other profile shows to be the recorder's: without them a stack is one
 /// of its stacks.
-fn cut_recorder(profile: &mut Profile, other: &Profile, found: &[(usize, &Location)]) {
+fn cut_recorder(profile: &mut Comparable<'_>, other: &Profile, found: &[(usize, &Location)]) {
     let known: HashSet<u32> = found.iter().map(|&(index, _)| index as u32).collect();
     let places = |profile: &Profile, stack: &[LocationId]| -> Vec<Option<(String, u64)>> {
         let of = |id: &LocationId| {
@@ -96,16 +160,20 @@ fn cut_recorder(profile: &mut Profile, other: &Profile, found: &[(usize, &Locati
         .map(|sample| places(other, &sample.locations))
         .collect();
     let mut recorder: HashSet<u32> = HashSet::new();
-    for sample in &profile.samples {
+    let tables = &*profile.tables;
+    for sample in profile.samples.iter() {
         let is_known = |id: &LocationId| known.contains(&id.0);
         let Some(first) = sample.locations.iter().position(is_known) else {
             continue;
         };
-        if first > 0 && stacks.contains(&places(profile, &sample.locations[first..])) {
+        if first > 0 && stacks.contains(&places(tables, &sample.locations[first..])) {
             recorder.extend(sample.locations[..first].iter().map(|id| id.0));
         }
     }
-    for sample in &mut profile.samples {
+    if recorder.is_empty() {
+        return;
+    }
+    for sample in profile.samples.to_mut() {
         let stays = |id: &LocationId| !recorder.contains(&id.0);
         let first = sample.locations.iter().position(stays).unwrap_or(0);
         sample.locations.drain(..first);
@@ -113,18 +181,23 @@ fn cut_recorder(profile: &mut Profile, other: &Profile, found: &[(usize, &Locati
 }
 
 /// `libc.so.6+0x1234` in one build is not what it is in another.
-fn tell_builds(profile: &mut Profile, rebuilt: &HashSet<&str>) {
-    for index in 0..profile.locations.len() {
-        let location = &profile.locations[index];
+fn tell_builds(profile: &mut Comparable<'_>, rebuilt: &HashSet<&str>) {
+    if rebuilt.is_empty() {
+        return;
+    }
+    for index in 0..profile.tables.locations.len() {
+        let tables = &*profile.tables;
+        let location = &tables.locations[index];
         let mapping = location
             .mapping
-            .and_then(|id| profile.mappings.get(id.0 as usize));
+            .and_then(|id| tables.mappings.get(id.0 as usize));
         let Some(mapping) = mapping.filter(|mapping| rebuilt.contains(base_name(mapping))) else {
             continue;
         };
-        if lacks_name(profile, location) {
+        if lacks_name(tables, location) {
             let id = mapping.build_id.get(..8).unwrap_or(&mapping.build_id);
-            let name = format!("{} (build {id})", address(profile, location));
+            let name = format!("{} (build {id})", address(tables, location));
+            let profile = profile.tables_mut();
             let function = FunctionId(profile.functions.len() as u32);
             profile.functions.push(Function {
                 name,

@@ -1,34 +1,36 @@
 //! One name for what two builds call differently: `/ci/123/src/a.rs` and `/ci/124/src/a.rs`, `f` and `f::<u8>`.
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
+
 use hashbrown::{HashMap, HashSet};
 
 use crate::profile::{Function, Location, Mapping, Profile};
 
 /// What a function goes by in a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Name {
-    pub(crate) function: String,
-    pub(crate) file: String,
+pub(crate) struct Name<'a> {
+    pub(crate) function: Cow<'a, str>,
+    pub(crate) file: &'a str,
 }
 
 /// A name per function of the base and of the new profile.
-pub(crate) struct Names {
-    pub(crate) base: Vec<Name>,
-    pub(crate) new: Vec<Name>,
+pub(crate) struct Names<'a> {
+    pub(crate) base: Vec<Name<'a>>,
+    pub(crate) new: Vec<Name<'a>>,
 }
 
-impl Names {
+impl<'a> Names<'a> {
     /// Of one build: names as they are. Else
     /// - a function whose instances have no name in common (legacy mangling leaves generic arguments out, v0 keeps
     ///   them) goes by its name without them;
     /// - a function of the base goes by the file of the new profile's function of that name whose path ends alike.
     ///   Where several do equally well, paths stay different.
-    pub(crate) fn new(base: &Profile, new: &Profile) -> Names {
-        let names = |profile: &Profile| -> Vec<Name> {
-            let name = |function: &Function| Name {
-                function: function.name.clone(),
-                file: function.filename.clone(),
+    pub(crate) fn new(base: &'a Profile, new: &'a Profile) -> Names<'a> {
+        let names = |profile: &'a Profile| -> Vec<Name<'a>> {
+            let name = |function: &'a Function| Name {
+                function: Cow::Borrowed(&function.name),
+                file: &function.filename,
             };
             profile.functions.iter().map(name).collect()
         };
@@ -58,7 +60,7 @@ impl Names {
         for name in base.iter_mut().chain(new) {
             let plain = plain(&name.function);
             if disjoint.contains(&plain) {
-                name.function = plain;
+                name.function = Cow::Owned(plain);
             }
         }
     }
@@ -67,19 +69,19 @@ impl Names {
         let mut files: HashMap<&str, Vec<&str>> = HashMap::new();
         for name in &self.new {
             let files = files.entry(&name.function).or_default();
-            if !files.contains(&name.file.as_str()) {
-                files.push(&name.file);
+            if !files.contains(&name.file) {
+                files.push(name.file);
             }
         }
         for name in &mut self.base {
-            let Some(files) = files.get(name.function.as_str()) else {
+            let Some(files) = files.get(&*name.function) else {
                 continue;
             };
-            let alike = |file: &&str| common_end(&name.file, file);
+            let alike = |file: &&str| common_end(name.file, file);
             let best = files.iter().map(alike).max().unwrap_or(0);
             let mut bests = files.iter().filter(|file| alike(file) == best);
             if let (Some(&file), None, 1..) = (bests.next(), bests.next(), best) {
-                name.file = file.to_owned();
+                name.file = file;
             }
         }
     }
@@ -265,11 +267,12 @@ mod tests {
             ("twice", "/ci/124/z/a.rs"),
         ];
         let files = |base_build, new_build| {
-            let names = Names::new(&profile(base_build, &base), &profile(new_build, &new));
+            let (base, new) = (profile(base_build, &base), profile(new_build, &new));
+            let names = Names::new(&base, &new);
             names
                 .base
                 .into_iter()
-                .map(|name| name.file)
+                .map(|name| name.file.to_owned())
                 .collect::<Vec<_>>()
         };
         let found = [
@@ -285,11 +288,12 @@ mod tests {
     #[test]
     fn arguments_go_only_where_no_instance_is_in_both() {
         let names = |base: &[(&str, &str)], new: &[(&str, &str)]| {
-            let names = Names::new(&profile("one", base), &profile("other", new));
+            let (base, new) = (profile("one", base), profile("other", new));
+            let names = Names::new(&base, &new);
             let sides = [names.base, names.new];
             sides.map(|side| {
                 side.into_iter()
-                    .map(|name| name.function)
+                    .map(|name| name.function.into_owned())
                     .collect::<Vec<_>>()
             })
         };

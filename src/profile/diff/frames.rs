@@ -75,7 +75,7 @@ impl Frames {
 impl Numbers {
     fn new<'a>(
         profile: &'a Profile,
-        names: &'a [Name],
+        names: &'a [Name<'a>],
         by: &By<'_>,
         numbers: &mut HashMap<Key<'a>, u32>,
     ) -> Numbers {
@@ -95,7 +95,7 @@ impl Numbers {
                         } else {
                             line.line
                         };
-                        push(Key::Line(&name.function, &name.file, number));
+                        push(Key::Line(&name.function, name.file, number));
                     }
                 }
             }
