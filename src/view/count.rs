@@ -10,7 +10,8 @@ use crate::profile::{LabelValue, LocationId, Profile, Sample};
 use crate::symbolize::blame::{BlamedFrame, Blamer};
 use crate::symbolize::names;
 use crate::{Error, Result};
-use std::collections::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable, hash_table::Entry};
+use std::hash::BuildHasher;
 
 /// A profile added up.
 #[derive(Clone, Debug)]
@@ -100,39 +101,65 @@ impl Count {
 /// # Errors
 /// Input error if rows are asked for by thread and the profile does not tell threads for this sample type.
 pub fn count(profile: &Profile, value: &Value, by: By, blame: Blame) -> Result<Count> {
-    count_born_until(profile, value, by, blame, u64::MAX)
+    let what = What {
+        value,
+        by,
+        blame,
+        cum: true,
+        born: u64::MAX,
+    };
+    what.count(profile, &profile.samples)
 }
 
-/// The same for live allocations born until `born`, nanoseconds since the recorder's start; `u64::MAX`: for
-/// all. A cohort that only begins before `born` is left out.
-pub(crate) fn count_born_until(
-    profile: &Profile,
-    value: &Value,
-    by: By,
-    blame: Blame,
-    born: u64,
-) -> Result<Count> {
-    let mut counter = Counter::new(profile, by, blame);
-    let mut total = Measure::default();
-    for sample in &profile.samples {
-        let measure = if born == u64::MAX {
-            value.of(sample)
-        } else {
-            live_since(sample, value, born)
-        };
-        total.add(measure);
-        if by == By::Thread {
-            counter.by_thread(sample, value, measure, born)?;
-        } else {
-            counter.by_stack(sample, measure);
+/// What is to be counted.
+#[derive(Clone, Copy)]
+pub(super) struct What<'v> {
+    pub(super) value: &'v Value,
+    pub(super) by: By,
+    pub(super) blame: Blame,
+    /// Cumulative sums are wanted too; without them those of frames are left at 0, and only frames that are blamed are
+    /// looked at, which are few.
+    pub(super) cum: bool,
+    /// Live allocations born until then, nanoseconds since the recorder's start; `u64::MAX`: all. A cohort that only begins
+    /// before it is left out.
+    pub(super) born: u64,
+}
+
+impl What<'_> {
+    /// Adds `samples` up, whose stacks are in the tables of `profile`.
+    ///
+    /// # Errors
+    /// Those of [`count`].
+    pub(super) fn count(self, profile: &Profile, samples: &[Sample]) -> Result<Count> {
+        let What {
+            value,
+            by,
+            blame,
+            cum,
+            born,
+        } = self;
+        let mut counter = Counter::new(profile, by, blame, cum);
+        let mut total = Measure::default();
+        for sample in samples {
+            let measure = if born == u64::MAX {
+                value.of(sample)
+            } else {
+                live_since(sample, value, born)
+            };
+            total.add(measure);
+            if by == By::Thread {
+                counter.by_thread(sample, value, measure, born)?;
+            } else {
+                counter.by_stack(sample, measure);
+            }
         }
+        Ok(Count {
+            by,
+            value: value.clone(),
+            total,
+            rows: counter.finish(),
+        })
     }
-    Ok(Count {
-        by,
-        value: value.clone(),
-        total,
-        rows: counter.finish(),
-    })
 }
 
 fn live_since(sample: &Sample, value: &Value, born: u64) -> Measure {
@@ -149,25 +176,36 @@ struct Counter<'p> {
     profile: &'p Profile,
     by: By,
     blame: Blame,
+    cum: bool,
     blamer: Option<Blamer<'p>>,
     rows: Vec<Row>,
-    index: HashMap<Key, usize>,
-    locations: HashMap<LocationId, Vec<(usize, Role)>>,
+    /// Finds rows by their keys.
+    index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    /// Per location the row and the role of each of its frames, once it has been visited.
+    locations: Vec<Option<Frames>>,
+    /// Those of a stack; only kept for its memory.
+    stack: Frames,
     /// Per row the last sample that touched it.
-    seen: Vec<usize>,
-    samples: usize,
+    seen: Vec<u32>,
+    samples: u32,
 }
 
+type Frames = Vec<(u32, Role)>;
+
 impl<'p> Counter<'p> {
-    fn new(profile: &'p Profile, by: By, blame: Blame) -> Self {
+    fn new(profile: &'p Profile, by: By, blame: Blame, cum: bool) -> Self {
         Counter {
             profile,
             by,
             blame,
+            cum,
             blamer: (blame == Blame::Application).then(|| Blamer::new(profile)),
             rows: Vec::new(),
-            index: HashMap::new(),
-            locations: HashMap::new(),
+            index: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            locations: Vec::new(),
+            stack: Vec::new(),
             seen: Vec::new(),
             samples: 0,
         }
@@ -191,30 +229,60 @@ impl<'p> Counter<'p> {
             return self.blame(row, sample, measure);
         }
         let wanted = self.wanted(sample);
-        let mut stack: Vec<(usize, Role)> = Vec::new();
+        let blamed = if self.cum {
+            self.pass_through(sample, wanted, measure)
+        } else {
+            self.only_blamed(sample, wanted)
+        };
+        self.seen.resize(self.rows.len(), 0);
+        self.seen[blamed] = self.samples;
+        self.blame(blamed, sample, measure);
+    }
+
+    /// Counts a sample in all rows of its stack. The row to blame.
+    fn pass_through(
+        &mut self,
+        sample: &Sample,
+        wanted: Option<BlamedFrame>,
+        measure: Measure,
+    ) -> usize {
+        let mut stack = std::mem::take(&mut self.stack);
+        stack.clear();
         let mut blamed = 0;
         for (at, &location) in sample.locations.iter().enumerate() {
-            self.keys(location);
             if wanted.is_some_and(|frame| frame.location == at) {
                 blamed = stack.len() + wanted.map_or(0, |frame| frame.line);
             }
-            stack.extend(&self.locations[&location]);
+            stack.extend_from_slice(self.keys(location));
         }
         if stack.is_empty() {
-            stack.push((
-                self.row(Key::Name("(empty stack)".into())),
-                Role::Application,
-            ));
+            stack.push((self.empty_stack() as u32, Role::Application));
         }
         self.seen.resize(self.rows.len(), 0);
         for (at, &(row, role)) in stack.iter().enumerate() {
             let shown = self.blame == Blame::Leaf || role == Role::Application || at == blamed;
+            let row = row as usize;
             if shown && self.seen[row] != self.samples {
                 self.seen[row] = self.samples;
                 self.rows[row].cum.add(measure);
             }
         }
-        self.blame(stack[blamed].0, sample, measure);
+        let row = stack[blamed].0 as usize;
+        self.stack = stack;
+        row
+    }
+
+    /// The row to blame, by itself.
+    fn only_blamed(&mut self, sample: &Sample, wanted: Option<BlamedFrame>) -> usize {
+        let (location, line) = wanted.map_or((0, 0), |frame| (frame.location, frame.line));
+        match sample.locations.get(location) {
+            Some(&id) => self.keys(id)[line].0 as usize,
+            None => self.empty_stack(),
+        }
+    }
+
+    fn empty_stack(&mut self) -> usize {
+        self.row(Key::Name("(empty stack)".into()))
     }
 
     /// The frame to blame; `None`: the leaf.
@@ -287,37 +355,60 @@ impl<'p> Counter<'p> {
         self.row(Key::Site(stack, blamed))
     }
 
-    fn keys(&mut self, location: LocationId) {
-        if self.locations.contains_key(&location) {
-            return;
+    fn keys(&mut self, location: LocationId) -> &[(u32, Role)] {
+        let index = location.0 as usize;
+        if self.locations.len() <= index {
+            // A profile that is not whole names locations that are not there.
+            let len = self.profile.locations.len().max(index + 1);
+            self.locations.resize(len, None);
         }
-        let mut keys = Vec::new();
-        for frame in frames(self.profile, location) {
-            let role = role(&frame);
-            let key = match self.by {
-                By::Crate => Key::Name(crate_of(&frame)),
-                By::Function => Key::Frame(Frame { line: 0, ..frame }),
-                By::Line | By::Site | By::Thread => Key::Frame(frame),
-            };
-            keys.push((self.row(key), role));
+        if self.locations[index].is_none() {
+            let mut keys = Vec::new();
+            for frame in frames(self.profile, location) {
+                // Roles only say what is shown of what passed through.
+                let role = match self.cum {
+                    true => role(&frame),
+                    false => Role::Application,
+                };
+                let key = match self.by {
+                    By::Crate => Key::Name(crate_of(&frame)),
+                    By::Function => Key::Frame(Frame { line: 0, ..frame }),
+                    By::Line | By::Site | By::Thread => Key::Frame(frame),
+                };
+                keys.push((self.row(key) as u32, role));
+            }
+            self.locations[index] = Some(keys);
         }
-        self.locations.insert(location, keys);
+        self.locations[index].as_deref().unwrap_or_default()
     }
 
     fn row(&mut self, key: Key) -> usize {
-        if let Some(&row) = self.index.get(&key) {
-            return row;
+        let Counter {
+            rows,
+            index,
+            hasher,
+            ..
+        } = self;
+        let entry = index.entry(
+            hasher.hash_one(&key),
+            |&row| rows[row as usize].key == key,
+            |&row| hasher.hash_one(&rows[row as usize].key),
+        );
+        match entry {
+            Entry::Occupied(entry) => *entry.get() as usize,
+            Entry::Vacant(entry) => {
+                let row = rows.len();
+                entry.insert(row as u32);
+                rows.push(Row {
+                    key,
+                    flat: Measure::default(),
+                    cum: Measure::default(),
+                    freed_bytes: 0.0,
+                    lifetime_byte_nanos: 0.0,
+                });
+                row
+            }
         }
-        let (flat, cum) = (Measure::default(), Measure::default());
-        self.rows.push(Row {
-            key: key.clone(),
-            flat,
-            cum,
-            freed_bytes: 0.0,
-            lifetime_byte_nanos: 0.0,
-        });
-        self.index.insert(key, self.rows.len() - 1);
-        self.rows.len() - 1
     }
 }
 

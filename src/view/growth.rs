@@ -6,15 +6,15 @@
 //! there it is Var(new) − Var(base).
 #![forbid(unsafe_code)]
 
-use super::comparable::comparable;
-use super::count::{Count, count, count_born_until};
+use super::comparable::{Comparable, comparable};
+use super::count::{Count, What};
 use super::key::{Blame, By, Key};
 use super::measure::{Measure, Quality, Value};
 use super::significance::{LEVEL, Verdict};
 use crate::profile::Profile;
 use crate::profile::growth::{LAST_BIRTH_NANOS, bonferroni, two_sided_p};
 use crate::{Error, Result};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// What changed from one profile to another.
 #[derive(Clone, Debug)]
@@ -103,29 +103,44 @@ pub fn growth(
             "{kind} is in {old} in the base and in {now} in the new profile"
         )));
     }
-    let (base, new) = &comparable(base, new);
+    let what = |value| What {
+        value,
+        by,
+        blame,
+        cum: sum == Sum::Cum,
+        born: u64::MAX,
+    };
+    let comparables = comparable(base, new);
     let counts = (
-        count(base, &base_value, by, blame)?,
-        count(new, &new_value, by, blame)?,
+        comparables.0.count(what(&base_value))?,
+        comparables.1.count(what(&new_value))?,
     );
-    let shared = shared(base, new, &new_value, by, blame)?;
+    let shared = match born_in_both(base, new, &new_value) {
+        Some(born) => {
+            let value = what(&new_value);
+            Some(comparables.1.count(What { born, ..value })?)
+        }
+        None => None,
+    };
     let same_process = is_same_process(base, new);
+    let totals = (counts.0.total, counts.1.total);
     let mut join = Join {
-        rows: HashMap::new(),
+        rows: HashMap::with_capacity(counts.0.rows.len().max(counts.1.rows.len())),
         pick: match sum {
             Sum::Flat => |row| row.flat,
             Sum::Cum => |row| row.cum,
         },
     };
-    join.add(&counts.0, |entry, measure| entry.base = measure);
-    join.add(&counts.1, |entry, measure| entry.new = measure);
-    if let Some(shared) = &shared {
+    let total_shared = shared.as_ref().map(|count| count.total);
+    join.add(counts.0, |entry, measure| entry.base = measure);
+    join.add(counts.1, |entry, measure| entry.new = measure);
+    if let Some(shared) = shared {
         join.add(shared, |entry, measure| entry.shared = measure);
     }
     let total = Entry {
-        base: counts.0.total,
-        new: counts.1.total,
-        shared: shared.map_or_else(Measure::default, |count| count.total),
+        base: totals.0,
+        new: totals.1,
+        shared: total_shared.unwrap_or_default(),
     };
     let ever_grows = same_process && !new_value.facet().is_live();
     let qualities = (base_value.quality, new_value.quality);
@@ -161,25 +176,20 @@ pub fn growth(
     })
 }
 
-/// What is live in the new profile and was already live in the base, where both are of one process.
-fn shared(
-    base: &Profile,
-    new: &Profile,
-    value: &Value,
-    by: By,
-    blame: Blame,
-) -> Result<Option<Count>> {
-    match &base.heap {
-        Some(heap)
-            if is_same_process(base, new)
-                && value.facet().is_live()
-                // From then on births stand still, and whatever is born looks as old as this.
-                && heap.uptime_nanos < LAST_BIRTH_NANOS =>
-        {
-            count_born_until(new, value, by, blame, heap.uptime_nanos).map(Some)
-        }
-        _ => Ok(None),
+impl Comparable<'_> {
+    fn count(&self, what: What<'_>) -> Result<Count> {
+        what.count(&self.tables, &self.samples)
     }
+}
+
+/// What is live in the new profile and was born until then was already live in the base, where both are of one process.
+fn born_in_both(base: &Profile, new: &Profile, value: &Value) -> Option<u64> {
+    let born = base.heap.as_ref()?.uptime_nanos;
+    let known = is_same_process(base, new)
+        && value.facet().is_live()
+        // From then on births stand still, and whatever is born looks as old as this.
+        && born < LAST_BIRTH_NANOS;
+    known.then_some(born)
 }
 
 fn is_same_process(base: &Profile, new: &Profile) -> bool {
@@ -195,15 +205,10 @@ struct Join {
 }
 
 impl Join {
-    fn add(&mut self, count: &Count, set: fn(&mut Entry, Measure)) {
-        for row in &count.rows {
-            // Cloning a key is dear for whole stacks, so only on its first visit.
-            if !self.rows.contains_key(&row.key) {
-                self.rows.insert(row.key.clone(), Entry::default());
-            }
-            if let Some(entry) = self.rows.get_mut(&row.key) {
-                set(entry, (self.pick)(row));
-            }
+    fn add(&mut self, count: Count, set: fn(&mut Entry, Measure)) {
+        for row in count.rows {
+            let measure = (self.pick)(&row);
+            set(self.rows.entry(row.key).or_default(), measure);
         }
     }
 }

@@ -229,7 +229,14 @@ fn threads_come_from_cohorts_or_labels() {
     }));
     let both = [row("thread 1", 20, 20), row("main", 10, 10)];
     assert_eq!(rows(&profile, By::Thread, Blame::Application), both);
-    let old = count_born_until(&profile, &value, By::Thread, Blame::Application, 5).unwrap();
+    let what = What {
+        value: &value,
+        by: By::Thread,
+        blame: Blame::Application,
+        cum: true,
+        born: 5,
+    };
+    let old = what.count(&profile, &profile.samples).unwrap();
     assert_eq!((old.rows.len(), old.total.value), (1, 10));
     profile.samples[0].labels = vec![Label {
         key: "thread".into(),
@@ -250,4 +257,39 @@ fn unknown_sample_types_are_named() {
         "no sample type `cpu` in this profile; it has: inuse_objects, inuse_space"
     );
     assert!(Value::find(&Profile::default(), None).is_err());
+}
+
+#[test]
+fn flat_sums_do_not_depend_on_cumulative_ones() {
+    let std = "alloc::raw_vec::RawVec<T,A>::grow_one";
+    let profile = profile(&[
+        (&[std, "shop::a", "shop::b", "shop::main"], 1, 64),
+        (&["shop::b", "shop::b", "shop::main"], 2, 32),
+        (&[std, std], 1, 8),
+        (&[], 1, 4),
+    ]);
+    let value = Value::find(&profile, None).unwrap();
+    for by in [By::Site, By::Function, By::Line, By::Crate] {
+        for blame in [Blame::Application, Blame::Leaf] {
+            let flat = |cum| {
+                let value = &value;
+                let what = What {
+                    value,
+                    by,
+                    blame,
+                    cum,
+                    born: u64::MAX,
+                };
+                let count = what.count(&profile, &profile.samples).unwrap();
+                let blamed = count
+                    .rows
+                    .into_iter()
+                    .filter(|row| row.flat != Measure::default());
+                let mut rows: Vec<_> = blamed.map(|row| (row.key, row.flat.value)).collect();
+                rows.sort();
+                (rows, count.total)
+            };
+            assert_eq!(flat(false), flat(true), "{by:?} {blame:?}");
+        }
+    }
 }
