@@ -8,9 +8,10 @@
 use super::find::base_name;
 use super::names;
 use super::origin::{Origin, origin};
-use super::path::{parts, starts_with_path};
+use super::path::{Parts, parts, starts_with_path};
 use super::plumbing::{self, Kind};
-use crate::profile::{Function, Line, LocationId, Profile, Sample};
+use crate::profile::{Function, FunctionId, Line, LocationId, Profile, Sample};
+use std::sync::OnceLock;
 
 /// A frame in a sample's stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,12 +29,14 @@ pub fn blame(profile: &Profile, sample: &Sample) -> Option<BlamedFrame> {
     Blamer::new(profile).blame(sample)
 }
 
-/// Judges the functions of a profile, then blames samples.
+/// Blames samples, and judges each function once on the way.
 #[derive(Debug)]
 pub struct Blamer<'a> {
     profile: &'a Profile,
-    /// One per function.
-    claims: Vec<Claim>,
+    /// The program's name as a crate's.
+    program: String,
+    /// One per function, worked out when it is asked for: most lie rootward of what is blamed.
+    claims: Vec<OnceLock<Claim>>,
     /// One per mapping: the C library and its like.
     system: Vec<bool>,
 }
@@ -71,7 +74,7 @@ impl Claim {
 }
 
 impl<'a> Blamer<'a> {
-    /// Judges every function.
+    /// Of the functions of `profile`.
     pub fn new(profile: &'a Profile) -> Blamer<'a> {
         // Without file names the program's own crate is recognised by the program's name.
         let program = profile
@@ -79,11 +82,6 @@ impl<'a> Blamer<'a> {
             .first()
             .map_or("", |main| base_name(&main.file));
         let program = program.replace('-', "_");
-        let claims = profile
-            .functions
-            .iter()
-            .map(|function| claim(function, &program))
-            .collect();
         let system = profile
             .mappings
             .iter()
@@ -91,7 +89,8 @@ impl<'a> Blamer<'a> {
             .collect();
         Blamer {
             profile,
-            claims,
+            program,
+            claims: vec![OnceLock::new(); profile.functions.len()],
             system,
         }
     }
@@ -128,26 +127,33 @@ impl<'a> Blamer<'a> {
         let system =
             mapping.is_some_and(|m| self.system.get(m.0 as usize).copied().unwrap_or(false));
         let lines: &[Line] = location.map_or(&[], |location| &location.lines);
-        lines.iter().map(move |line| {
-            let claim = self.claims.get(line.function.0 as usize).copied();
-            if system {
-                Claim::Nobody
-            } else {
-                claim.unwrap_or(Claim::Nobody)
-            }
+        lines.iter().map(move |line| match system {
+            true => Claim::Nobody,
+            false => self.claim(line.function),
         })
+    }
+
+    fn claim(&self, id: FunctionId) -> Claim {
+        let index = id.0 as usize;
+        let (Some(known), Some(function)) =
+            (self.claims.get(index), self.profile.functions.get(index))
+        else {
+            return Claim::Nobody;
+        };
+        *known.get_or_init(|| claim(function, &self.program))
     }
 }
 
 fn claim(function: &Function, program: &str) -> Claim {
     let Function { name, filename, .. } = function;
-    if is_task_boundary(name) {
+    let (parts, origin) = (&parts(name), origin(filename));
+    if is_task_boundary(name, parts) {
         return Claim::TaskBoundary;
     }
-    if names::is_internal(name) {
+    if names::judge(name, parts) {
         return Claim::Nobody;
     }
-    if let Some(kind) = plumbing::is_plumbing(name, filename) {
+    if let Some(kind) = plumbing::judge(parts, filename, origin) {
         return match kind {
             Kind::Allocator | Kind::Start | Kind::Backtrace => Claim::Nobody,
             Kind::Http | Kind::Runtime => Claim::Caller,
@@ -156,7 +162,7 @@ fn claim(function: &Function, program: &str) -> Claim {
             _ => Claim::Container,
         };
     }
-    let ours = match origin(filename) {
+    let ours = match origin {
         Origin::Elsewhere => true,
         // The program itself, checked out below a folder called `vendor`.
         Origin::Dependency(Some(package)) if filename.contains("/vendor/") => {
@@ -166,14 +172,14 @@ fn claim(function: &Function, program: &str) -> Claim {
         Origin::Dependency(_) | Origin::Toolchain(_) => false,
     };
     match ours {
-        true if is_helper(name) => Claim::Helper,
+        true if is_helper(name, parts) => Claim::Helper,
         true => Claim::Application,
         false => Claim::Library,
     }
 }
 
 /// Where a runtime hands control to a task.
-fn is_task_boundary(name: &str) -> bool {
+fn is_task_boundary(name: &str, parts: &Parts) -> bool {
     const BOUNDARIES: [&str; 8] = [
         "tokio::runtime::task::raw::poll",
         "tokio::runtime::task::raw::RawTask::poll",
@@ -186,11 +192,11 @@ fn is_task_boundary(name: &str) -> bool {
     ];
     // The cheap question first: this is asked of every function.
     (name.contains("::task::") || name.contains("async_task"))
-        && BOUNDARIES.contains(&parts(name).path.as_str())
+        && BOUNDARIES.contains(&parts.path.as_str())
 }
 
 /// Trait methods that are mostly derived, and allocate because their caller wants a copy or a text.
-fn is_helper(name: &str) -> bool {
+fn is_helper(name: &str, parts: &Parts) -> bool {
     const TRAITS: [&str; 7] = [
         "core::clone::Clone",
         "core::fmt",
@@ -202,11 +208,10 @@ fn is_helper(name: &str) -> bool {
     ];
     // Derive macros of data formats put their code into `const _: () = { … }`.
     name.contains("::_::")
-        || parts(name).of_trait.is_some_and(|of_trait| {
-            TRAITS
-                .iter()
-                .any(|start| starts_with_path(&of_trait, start))
-        })
+        || parts
+            .of_trait
+            .as_deref()
+            .is_some_and(|of_trait| TRAITS.iter().any(|start| starts_with_path(of_trait, start)))
 }
 
 /// The C library and the dynamic linker: with debug packages installed their functions have lines too.

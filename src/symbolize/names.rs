@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::origin::{Origin, origin};
-use super::path::{parts, starts_with_path, without_generics};
+use super::path::{Parts, parts, starts_with_path, without_generics};
 
 pub use super::plumbing;
 
@@ -15,6 +15,11 @@ pub fn demangle(symbol: &str) -> Option<String> {
 /// Frames between the caller of an allocation and the recorder. They lie at the leaf of every stack, say
 /// nothing, and must not show there.
 pub fn is_internal(name: &str) -> bool {
+    judge(name, &parts(name))
+}
+
+/// The same of a name that was taken apart.
+pub(super) fn judge(name: &str, parts: &Parts) -> bool {
     const SYMBOLS: [&str; 4] = ["__rust_", "__rdl_", "__rg_", "__rustc::"];
     const MODULES: [&str; 6] = [
         "heapsite::alloc",
@@ -29,7 +34,6 @@ pub fn is_internal(name: &str) -> bool {
         // __rust_begin_short_backtrace and the like are no allocator's.
         return name.contains("alloc");
     }
-    let parts = parts(name);
     // Whoever implements GlobalAlloc is an allocator or a wrapper around one.
     parts
         .of_trait

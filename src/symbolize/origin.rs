@@ -22,8 +22,7 @@ pub(super) fn origin(filename: &str) -> Origin<'_> {
     if let Some(name) = toolchain(filename) {
         return Origin::Toolchain(name);
     }
-    let in_registry = filename
-        .split_once("/registry/src/")
+    let in_registry = split_at_folder(filename, "/registry/src/")
         .and_then(|(_, rest)| rest.split_once('/'))
         .map(|(_, rest)| rest);
     // What the standard library itself depends on.
@@ -34,11 +33,20 @@ pub(super) fn origin(filename: &str) -> Origin<'_> {
     if let Some(package) = vendored(filename) {
         return Origin::Dependency(Some(package));
     }
-    match filename.contains("/git/checkouts/") {
+    match split_at_folder(filename, "/git/checkouts/").is_some() {
         // The repository's name is not always the package's.
         true => Origin::Dependency(None),
         false => Origin::Elsewhere,
     }
+}
+
+/// What is in front of the first `folder`, which begins with a slash, and what comes after it. As `split_once`, which takes
+/// much longer over short texts, and this is asked of every function.
+fn split_at_folder<'a>(filename: &'a str, folder: &str) -> Option<(&'a str, &'a str)> {
+    let bytes = filename.as_bytes();
+    let begins = |at: &usize| bytes[*at] == b'/' && bytes[*at..].starts_with(folder.as_bytes());
+    let at = (0..bytes.len()).find(begins)?;
+    Some((&filename[..at], &filename[at + folder.len()..]))
 }
 
 /// The crate of the standard library that a file belongs to.
@@ -65,13 +73,13 @@ fn toolchain(filename: &str) -> Option<&str> {
             .map(|end| &filename[filename.len() - rest.len()..][..end])
     };
     if filename.starts_with("/rustc/") {
-        return crate_at(filename.split_once("/library/")?.1);
+        return crate_at(split_at_folder(filename, "/library/")?.1);
     }
-    if let Some((_, rest)) = filename.split_once("/lib/rustlib/src/rust/library/") {
+    if let Some((_, rest)) = split_at_folder(filename, "/lib/rustlib/src/rust/library/") {
         return crate_at(rest);
     }
     // Compilers that a distribution has built: /usr/src/rustc-1.85.0, /build/rustc-1.89.0-src.
-    let (before, rest) = filename.split_once("/library/")?;
+    let (before, rest) = split_at_folder(filename, "/library/")?;
     let name = crate_at(rest)?;
     let compiler = before.split('/').any(|folder| folder.starts_with("rustc-"));
     (compiler && CRATES.contains(&name) && rest.contains("/src/")).then_some(name)
@@ -82,7 +90,8 @@ fn toolchain(filename: &str) -> Option<&str> {
 /// An application can be checked out below a folder of that name too. Programs are never vendored, and nothing
 /// but a package's own folder lies directly in `vendor`.
 fn vendored(filename: &str) -> Option<&str> {
-    let (_, rest) = filename.rsplit_once("/vendor/")?;
+    let mut folders = filename.rmatch_indices('/');
+    let rest = folders.find_map(|(at, _)| filename[at..].strip_prefix("/vendor/"))?;
     let (package, inside) = rest.split_once('/')?;
     let source = inside.strip_prefix("src/");
     let is_program = source.is_some_and(|file| file == "main.rs" || file.starts_with("bin/"));

@@ -88,6 +88,10 @@ fn type_path(mut own: &str, depth: usize) -> Option<String> {
 
 /// Drops everything in angle brackets, and the `::` in front of them.
 pub(super) fn without_generics(path: &str) -> String {
+    let has_brackets = path.bytes().any(|byte| matches!(byte, b'<' | b'>'));
+    if !has_brackets && !path.contains(":::") {
+        return path.trim_end_matches(':').to_owned(); // Most names by far.
+    }
     let mut plain = String::with_capacity(path.len());
     let mut depth = 0usize;
     let mut previous = ' ';

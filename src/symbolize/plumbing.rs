@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::origin::{Origin, is_versioned, origin};
-use super::path::{parts, starts_with_path};
+use super::path::{Parts, parts, starts_with_path};
 
 mod table;
 
@@ -79,6 +79,8 @@ pub enum Kind {
 
 /// The row for a path without generic arguments.
 pub fn find(path: &str) -> Option<&'static Row> {
+    // The cheap question first: this is asked of every function, and the table is long.
+    let begins = |row: &&Row| row.pattern.as_bytes().first() == path.as_bytes().first();
     let matches = |row: &&Row| match row.pattern.split_at(row.pattern.len() - 1) {
         (start, "*") => path.starts_with(start),
         (whole, "$") => path == whole,
@@ -86,6 +88,7 @@ pub fn find(path: &str) -> Option<&'static Row> {
     };
     TABLE
         .iter()
+        .filter(begins)
         .filter(matches)
         .max_by_key(|row| row.pattern.len())
 }
@@ -101,10 +104,14 @@ fn find_crate(name: &str) -> Option<&'static Row> {
 /// the standard library's, `<alloc::vec::Vec<T> as app::Extension>::add` is the application's, and so is
 /// all of a workspace's own crate called `http`.
 pub fn is_plumbing(name: &str, filename: &str) -> Option<Kind> {
-    let parts = parts(name);
+    judge(&parts(name), filename, origin(filename))
+}
+
+/// The same of a name that was taken apart, in a file whose origin is known.
+pub(super) fn judge(parts: &Parts, filename: &str, origin: Origin<'_>) -> Option<Kind> {
     let by_trait = || parts.of_trait.as_deref().and_then(find);
     let kind = |row: &Row| row.kind;
-    match origin(filename) {
+    match origin {
         Origin::Toolchain(_) => {
             // The trait's row where the type's says no more than "somewhere in the standard library".
             let rows = [find(&parts.path), by_trait()];
@@ -128,13 +135,14 @@ pub fn is_plumbing(name: &str, filename: &str) -> Option<Kind> {
         Origin::Elsewhere if parts.of_trait.is_some() => None,
         // The application's file, unless it says that it is the crate's. The table's C functions have other files.
         Origin::Elsewhere if filename.ends_with(".rs") => {
+            let row = find(&parts.path)?;
             let (crate_name, _) = parts.path.split_once("::")?;
             let is_theirs = is_versioned(filename, crate_name)
                 // A toolchain built by hand, its paths not rewritten.
                 || filename.contains(&format!("/library/{crate_name}/src/"))
                 // A path that lost its beginning may be anybody's; the name at least is no application's.
                 || !filename.starts_with('/') && matches!(crate_name, "core" | "alloc" | "std");
-            find(&parts.path).filter(|_| is_theirs).map(kind)
+            is_theirs.then(|| kind(row))
         }
         Origin::Dependency(None) | Origin::Elsewhere | Origin::Unknown => {
             find(&parts.path).map(kind)
