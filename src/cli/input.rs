@@ -14,6 +14,33 @@ pub(super) fn read(name: &str) -> Result<Profile> {
     format::read(&bytes).map_err(|error| error.context(display(name)))
 }
 
+/// Reads two profiles, both at once where the second is a file. An address or stdin is asked after the first has been read:
+/// a base is fetched before what is compared with it, and where it fails nobody waits for the other.
+///
+/// # Errors
+/// Those of [`read`], the first one's first.
+pub(super) fn read_both(first: &str, second: &str) -> Result<(Profile, Profile)> {
+    if !is_file(second) {
+        return Ok((read(first)?, read(second)?));
+    }
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new();
+        let Ok(other) = builder.spawn_scoped(scope, || read(second)) else {
+            return Ok((read(first)?, read(second)?));
+        };
+        let first = read(first);
+        let second = match other.join() {
+            Ok(second) => second,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        Ok((first?, second?))
+    })
+}
+
+fn is_file(name: &str) -> bool {
+    name != "-" && !name.starts_with("http://") && !name.starts_with("https://")
+}
+
 /// The name to show.
 pub(super) fn display(name: &str) -> &str {
     if name == "-" { "stdin" } else { name }
@@ -64,5 +91,18 @@ fn limited(from: impl Read, name: &str) -> Result<Vec<u8>> {
             "{name} has more than {LIMIT} bytes, which is more than is accepted"
         ))),
         false => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_errors_the_first_inputs_counts() {
+        for second in ["/none/second", "http://127.0.0.1:1/second"] {
+            let error = read_both("/none/first", second).expect_err("neither is there");
+            assert!(error.to_string().contains("/none/first"), "{error}");
+        }
     }
 }
