@@ -1,7 +1,7 @@
 //! Time to read, write and compare profiles of 1,000, 10,000 and 50,000 stacks of 36 frames.
 //!
-//! `cargo bench --bench formats -- --files DIR` leaves a pair of 50,000 there instead: files to measure whole commands with
-//! (`ci/formats.sh`).
+//! `cargo bench --bench formats -- --files DIR` leaves a pair of 50,000 there instead, and 10,000 without symbols: files to
+//! measure whole commands with (`ci/formats.sh`).
 #![forbid(unsafe_code)]
 
 #[path = "../tests/formats/call_tree.rs"]
@@ -31,11 +31,10 @@ fn main() -> std::io::Result<()> {
 fn leave_files(folder: &Path) -> std::io::Result<()> {
     let (base, new) = call_tree::pair(Shape::of(50_000));
     std::fs::create_dir_all(folder)?;
-    for (name, profile) in [("base", &base), ("new", &new)] {
-        std::fs::write(
-            folder.join(name).with_extension("pb.gz"),
-            written(Format::Pprof, profile),
-        )?;
+    let addresses = call_tree::addresses(Shape::of(10_000));
+    for (name, profile) in [("base", base), ("new", new), ("addresses", addresses)] {
+        let file = folder.join(name).with_extension("pb.gz");
+        std::fs::write(file, written(Format::Pprof, &profile))?;
     }
     Ok(())
 }

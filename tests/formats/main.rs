@@ -3,10 +3,12 @@
 #![forbid(unsafe_code)]
 
 mod algebra;
+mod call_tree;
 mod dumps;
 mod errors;
 mod generate;
 mod golden;
+mod large;
 mod prune;
 mod round_trip;
 mod rules;

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# What `heapsite diff` of two large pprof files costs, and writing a dump without symbols: instructions, counted by
+# callgrind, and peak memory. No clock is asked; src/guide/performance.md has the times. Fails where a bound is exceeded.
+#
+#   bash ci/formats.sh
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+
+command -v valgrind >/dev/null || missing "valgrind"
+command -v python3 >/dev/null || missing "python3"
+finish_missing || exit 1
+[ ${#MISSING[@]} = 0 ] || { say "formats NOT counted"; exit 0; }
+
+files=$(mktemp -d)
+trap 'rm -rf "$files"' EXIT
+cargo build --quiet --release --features cli --bin heapsite
+cargo bench --quiet --bench formats -- --files "$files"
+failed=no
+
+# Millions of instructions of a command, all its threads together.
+count() {
+    local report
+    report=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null "$@" 2>&1 >/dev/null)
+    sed -n 's/.*Collected : \([0-9]*\).*/\1/p' <<<"$report" | awk '{ printf "%.0f", $1 / 1e6 }'
+}
+
+# Peak resident memory of a command in MB, by wait4.
+peak() {
+    python3 -c '
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 // 1000000)' "$@"
+}
+
+# $1: what; $2: measured; $3: at most.
+bound() {
+    if [ "$2" -le "$3" ]; then
+        printf '%-62s %6s  (at most %s)\n' "$1" "$2" "$3"
+    else
+        printf '%-62s %6s  EXCEEDS %s\n' "$1" "$2" "$3"
+        failed=yes
+    fi
+}
+
+diff=(target/release/heapsite diff "$files/base.pb.gz" "$files/new.pb.gz")
+bound "diff of 50,000 stacks of 36 frames, million instructions" "$(count "${diff[@]}")" 960
+# Two threads read, so it is not the same number each time.
+bound "the same, peak memory, MB" "$(peak "${diff[@]}")" 80
+# Reading is in it; what a program does on a signal is the writing.
+bound "10,000 stacks without symbols read and written, million instr." \
+    "$(count target/release/heapsite convert "$files/addresses.pb.gz" -o "$files/again.pb.gz")" 170
+
+[ "$failed" = no ] || fail "see EXCEEDS above"
