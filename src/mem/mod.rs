@@ -3,6 +3,7 @@
 //! Everything above this module sees `&'static [T]` of atomics and needs no `unsafe`.
 
 mod budget;
+pub(crate) mod chunks;
 mod published;
 mod words;
 

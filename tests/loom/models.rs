@@ -41,6 +41,8 @@ fn check(model: impl Fn() + Sync + Send + 'static) {
 }
 
 #[cfg(test)]
+mod chunks;
+#[cfg(test)]
 mod map;
 #[cfg(test)]
 mod sites;
