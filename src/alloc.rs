@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 
 use crate::record::events::{self, Chosen};
-use crate::record::{self, local, sampler};
+use crate::record::{self, local, sampler, scratch};
 
 /// Mean bytes between sampled allocations unless told otherwise: what Go, jemalloc and most others use.
 const DEFAULT_INTERVAL: u64 = 512 << 10;
@@ -74,10 +74,23 @@ impl<A> Heapsite<A> {
     }
 
     /// Decides on a request that ran out the countdown, makes it, and records what arrived.
+    ///
+    /// `request` asks the inner allocator, `clean` makes an arena's block what is asked for. Size and alignment come one by
+    /// one, in the registers in which the caller got them: as a layout they would have to change places, on the fast path.
     #[cold]
     #[inline(never)]
-    fn look_up(&self, size: usize, request: impl FnOnce() -> *mut u8) -> *mut u8 {
+    fn look_up(
+        &self,
+        size: usize,
+        align: usize,
+        request: impl FnOnce() -> *mut u8,
+        clean: impl FnOnce(*mut u8),
+    ) -> *mut u8 {
         let chosen = events::choose(size, self.interval);
+        if let Some(block) = scratch::allocate(size, align) {
+            clean(block.as_ptr());
+            return block.as_ptr();
+        }
         let block = request();
         record_answer(block, size, chosen);
         block
@@ -101,6 +114,9 @@ impl<A: GlobalAlloc> Heapsite<A> {
     #[cold]
     #[inline(never)]
     unsafe fn dealloc_recorded(&self, block: *mut u8, layout: Layout) {
+        if let Some(arena) = scratch::holding(block) {
+            return arena.free(block, layout.size());
+        }
         events::freed(block as usize);
         // SAFETY: the caller's promises, passed on unchanged.
         unsafe { self.inner.dealloc(block, layout) }
@@ -122,6 +138,10 @@ impl<A: GlobalAlloc> Heapsite<A> {
         // A block that grows is a block freed and another allocated, with a fresh decision: a growing Vec
         // stays attributed to whoever grows it, and every estimate stays unbiased.
         let taken = if record::FILTER.may_hold(block as usize) {
+            if let Some(arena) = scratch::holding(block) {
+                // SAFETY: the caller's promises, passed on unchanged.
+                return unsafe { self.realloc_scratch(arena, block, layout, new_size, charged) };
+            }
             events::take(block as usize)
         } else {
             None
@@ -143,16 +163,55 @@ impl<A: GlobalAlloc> Heapsite<A> {
         }
         moved
     }
+
+    /// In place if the arena is the calling thread's own and has room there; otherwise as a new request, which another
+    /// thread makes of the inner allocator.
+    ///
+    /// # Safety
+    /// As for [`GlobalAlloc::realloc`]; `block` is in `arena`.
+    #[cold]
+    #[inline(never)]
+    unsafe fn realloc_scratch(
+        &self,
+        arena: &scratch::Arena,
+        block: *mut u8,
+        layout: Layout,
+        new_size: usize,
+        charged: bool,
+    ) -> *mut u8 {
+        if arena.resize(block, layout.size(), new_size) {
+            return block;
+        }
+        // SAFETY: the caller promises a size that, with the old alignment, is a layout.
+        let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        // SAFETY: the caller promises that the new size is not zero.
+        let request = || unsafe { self.inner.alloc(new_layout) };
+        let moved = if charged {
+            self.look_up(new_size, layout.align(), request, |_| ())
+        } else {
+            request()
+        };
+        if !moved.is_null() {
+            let common = layout.size().min(new_size);
+            // SAFETY: both blocks hold that many bytes, and a new block overlaps none that is still there.
+            unsafe { moved.copy_from_nonoverlapping(block, common) };
+            arena.free(block, layout.size());
+        }
+        moved
+    }
 }
 
 // SAFETY: every call goes to `A` with the caller's own arguments, exactly once, and its answer comes back
-// unchanged; the recorder in between neither touches the block nor allocates nor unwinds.
+// unchanged; the recorder in between neither touches the block nor allocates nor unwinds. Excepted are requests of a
+// thread that does heapsite's own work: an arena serves them with blocks that are disjoint, aligned (to 16 bytes or as
+// asked) and, where asked for, zeroed, and takes back those that are its own, known by their addresses.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for Heapsite<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if self.charge(layout.size()) {
             // SAFETY: the caller's promises, passed on unchanged.
-            return self.look_up(layout.size(), || unsafe { self.inner.alloc(layout) });
+            let request = || unsafe { self.inner.alloc(layout) };
+            return self.look_up(layout.size(), layout.align(), request, |_| ());
         }
         // SAFETY: the caller's promises, passed on unchanged.
         unsafe { self.inner.alloc(layout) }
@@ -162,7 +221,10 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Heapsite<A> {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if self.charge(layout.size()) {
             // SAFETY: the caller's promises, passed on unchanged.
-            return self.look_up(layout.size(), || unsafe { self.inner.alloc_zeroed(layout) });
+            let request = || unsafe { self.inner.alloc_zeroed(layout) };
+            // SAFETY: a block of that many bytes, which nobody else has.
+            let clean = |block: *mut u8| unsafe { block.write_bytes(0, layout.size()) };
+            return self.look_up(layout.size(), layout.align(), request, clean);
         }
         // SAFETY: the caller's promises, passed on unchanged.
         unsafe { self.inner.alloc_zeroed(layout) }

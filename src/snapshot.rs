@@ -13,6 +13,7 @@ use crate::profile::{
 use crate::record::live_map::Live;
 use crate::record::local::{self, Ignore};
 use crate::record::sampler::{Weight, objects_from_fixed};
+use crate::record::scratch::Scratch;
 use crate::record::site::{CountsRead, SiteRead};
 use crate::record::{self, clock, events, intervals, lifetimes, losses, peak, threads};
 use crate::stats::process;
@@ -128,10 +129,12 @@ impl Snapshot {
     /// Reads the binaries' debug information and frees it again; takes from milliseconds to a second, so
     /// call it on a thread that has the time. What cannot be named stays an address.
     pub fn to_profile(&self) -> Profile {
-        let _own_work = Ignore::new();
+        // A profile is built up, rebuilt and cut: only the last one is made of the program's memory.
+        let scratch = Scratch::new();
         let mut profile = self.to_address_profile();
         let report = symbolize::symbolize(&mut profile, &symbolize::Options::in_process());
-        symbolize::finish(profile, &report)
+        let profile = symbolize::finish(profile, &report);
+        scratch.keep(profile)
     }
 
     /// A profile of addresses, for `heapsite symbolize` on a machine that has the binaries.

@@ -9,7 +9,7 @@ use super::local::{self, Local, MAX_FRAMES};
 use super::losses::{self, Reason};
 use super::sampler::{EXACT, OFF, Weight};
 use super::site_table::OVERFLOW;
-use super::{FILTER, MAP, SITES, intervals, peak, threads};
+use super::{FILTER, MAP, SITES, intervals, peak, scratch, threads};
 use crate::profile::Cut;
 use crate::sys::{self, ErrnoGuard};
 use crate::unwind::last::LastCapture;
@@ -45,7 +45,9 @@ pub(crate) fn choose(size: usize, initial_interval: u64) -> Option<Chosen> {
         }
         let requested = settle_countdown(local);
         if local.ignoring.get() > 0 {
-            local.grant(QUANTUM);
+            // An arena serves what looks up: nothing is granted, so that everything does.
+            let in_arena = local.scratch.get() != scratch::NONE;
+            local.grant(if in_arena { 0 } else { QUANTUM });
             return None;
         }
         let interval = super::interval_now(initial_interval);

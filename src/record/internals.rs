@@ -1,7 +1,7 @@
 //! Doors for heapsite's own tests and benches.
 #![forbid(unsafe_code)]
 
-use super::{MAP, SITES, local, losses};
+use super::{FILTER, MAP, SITES, local, losses, scratch};
 
 /// Makes the calling thread's sampling repeatable, and that of threads which have not allocated yet.
 pub fn set_seed(seed: u64) {
@@ -38,4 +38,20 @@ pub fn loss(name: &str) -> Option<u64> {
 /// Bounds the recorder's own memory, bytes of address space.
 pub fn set_memory_limit(bytes: u64) {
     crate::mem::set_limit_bytes(bytes);
+}
+
+/// Runs `work` with memory from an arena, as heapsite's own large jobs do. What it returns may lie there.
+pub fn in_scratch<R>(work: impl FnOnce() -> R) -> R {
+    let _scratch = scratch::Scratch::new();
+    work()
+}
+
+/// Bytes of address space that arenas use, and how many of them are resident.
+pub fn scratch_memory() -> (u64, u64) {
+    scratch::memory()
+}
+
+/// Whether a free of this address would look it up.
+pub fn may_be_sampled(address: usize) -> bool {
+    FILTER.may_hold(address)
 }

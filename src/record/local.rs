@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::clock::LastReading;
 use super::sampler::Random;
+use super::scratch;
 use crate::unwind::StackCache;
 
 /// Deepest stack kept; deeper ones are cut and say so.
@@ -28,6 +29,8 @@ pub(crate) struct Local {
     pub(super) recording: Cell<bool>,
     /// How many [`Ignore`] guards this thread holds.
     pub(super) ignoring: Cell<u32>,
+    /// The number of the arena that this thread's requests are served from, or [`scratch::NONE`].
+    pub(super) scratch: Cell<u8>,
     /// From 1; 0: not numbered yet.
     number: Cell<u32>,
     random: Cell<u64>,
@@ -49,6 +52,7 @@ thread_local! {
             drawn_for: Cell::new(0),
             recording: Cell::new(false),
             ignoring: Cell::new(0),
+            scratch: Cell::new(scratch::NONE),
             number: Cell::new(0),
             random: Cell::new(0),
             name: Cell::new(0),

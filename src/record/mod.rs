@@ -5,7 +5,8 @@
 //!                    └─ out: choose ─┬─ not sampled ───────────▶ inner allocator
 //!                                    └─ sampled ▶ inner allocator ▶ born: capture, intern, insert, count
 //! free ── filter ────┬─ nothing there ─────────────────────────▶ inner allocator
-//!                    └─ maybe: take, settle ───────────────────▶ inner allocator
+//!                    ├─ maybe: take, settle ───────────────────▶ inner allocator
+//!                    └─ of an arena ───────────────────────────▶ scratch: heapsite's own work
 //! ```
 
 pub(crate) mod clock;
@@ -19,6 +20,7 @@ pub(crate) mod local;
 pub(crate) mod losses;
 pub(crate) mod peak;
 pub(crate) mod sampler;
+pub(crate) mod scratch;
 pub(crate) mod site;
 pub(crate) mod site_table;
 pub(crate) mod threads;
@@ -172,9 +174,10 @@ pub(crate) fn own_memory() -> (u64, u64) {
             sys::resident_bytes(start - offset, bytes + offset)
         })
         .sum();
+    let scratch = scratch::memory();
     (
-        mapped + crate::mem::mapped_bytes(),
-        resident + crate::mem::resident_bytes(),
+        mapped + crate::mem::mapped_bytes() + scratch.0,
+        resident + crate::mem::resident_bytes() + scratch.1,
     )
 }
 

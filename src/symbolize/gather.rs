@@ -2,7 +2,7 @@
 //!
 //! Names that outlive the millions of small allocations made for debug information, and lie among them, keep
 //! nearly every page of those from being given back. So they are gathered in a few large buffers, and become
-//! a profile's strings after the file has been closed.
+//! a profile's strings after the file has been closed, in memory of the program's.
 #![forbid(unsafe_code)]
 
 use std::hash::BuildHasher;
@@ -75,21 +75,14 @@ impl Gathered {
     }
 
     /// Replaces the lines of the locations that have frames here.
-    pub(super) fn write_to(self, profile: &mut Profile, functions: &mut FunctionIndex) {
+    pub(super) fn write_to(&self, profile: &mut Profile, functions: &mut FunctionIndex) {
         for frame in &self.frames {
             profile.locations[frame.location as usize].lines.clear();
         }
-        for Frame {
-            location,
-            name,
-            system_name,
-            filename,
-            line,
-            column,
-        } in self.frames
-        {
+        for frame in &self.frames {
+            let parts = [&frame.name, &frame.system_name, &frame.filename];
             let [name, system_name, filename] =
-                [name, system_name, filename].map(|part| self.text[part].to_owned());
+                parts.map(|part| self.text[part.clone()].to_owned());
             let function = Function {
                 name,
                 system_name,
@@ -97,11 +90,11 @@ impl Gathered {
                 start_line: 0,
             };
             let function = functions.intern(&mut profile.functions, function);
-            let lines = &mut profile.locations[location as usize].lines;
+            let lines = &mut profile.locations[frame.location as usize].lines;
             lines.push(Line {
                 function,
-                line,
-                column,
+                line: frame.line,
+                column: frame.column,
             });
         }
     }

@@ -16,21 +16,27 @@ pub(super) struct Names {
     pub(super) with_lines: usize,
 }
 
-/// Names `locations` (indexes, ascending by address), all of mapping `mapping`, and sets its `has_*` fields.
+/// What a file says of the locations of a mapping, not yet in the profile.
+pub(super) struct Named {
+    mapping: usize,
+    gathered: Gathered,
+    names: Names,
+}
+
+/// Looks up `locations` (indexes, ascending by address), all of mapping `mapping`.
 ///
-/// If nothing can be named, the profile is left as it was. Otherwise what has no name of its own is called
-/// `FILE+0xADDRESS`: a viewer that finds both kinds in a mapping drops one or the other.
-pub(super) fn name_all(
-    profile: &mut Profile,
-    functions: &mut FunctionIndex,
+/// If anything can be named, what has no name of its own is called `FILE+0xADDRESS`: a viewer that finds both kinds in a
+/// mapping drops one or the other.
+pub(super) fn look_up(
+    profile: &Profile,
     mapping: usize,
     locations: &[u32],
     found: &Found,
-) -> Result<Names, Problem> {
-    let place = profile.mappings[mapping].clone();
+) -> Result<Named, Problem> {
+    let place = &profile.mappings[mapping];
     let in_file = |location: u32| {
         let address = profile.locations[location as usize].address;
-        address::in_file(&found.facts.segments, &place, address)
+        address::in_file(&found.facts.segments, place, address)
     };
     let known: Vec<(u32, u64)> = locations
         .iter()
@@ -40,25 +46,39 @@ pub(super) fn name_all(
     let mut target = Target::default();
     let unfinished = target.add_debug_information(&known, found)?;
     let nameless = target.add_symbols(unfinished, found);
-    let names = target.names;
-    if names.named == 0 {
-        return Ok(names);
-    }
+    let Target {
+        mut gathered,
+        names,
+    } = target;
     for frame in nameless {
         let name = format!("{}+{:#x}", find::base_name(&place.file), frame.vaddr);
-        target
-            .gathered
-            .push(frame.location, &name, "", &frame.filename, frame.position);
+        gathered.push(frame.location, &name, "", &frame.filename, frame.position);
     }
-    target.gathered.write_to(profile, functions);
-    let place = &mut profile.mappings[mapping];
-    place.has_functions = true;
-    if names.with_lines > 0 {
-        place.has_filenames = true;
-        place.has_line_numbers = true;
-        place.has_inline_frames = true;
+    Ok(Named {
+        mapping,
+        gathered,
+        names,
+    })
+}
+
+impl Named {
+    /// Writes the names into the profile, and sets the mapping's `has_*` fields. If nothing was named, the profile stays as
+    /// it was.
+    pub(super) fn write_to(&self, profile: &mut Profile, functions: &mut FunctionIndex) -> Names {
+        let names = self.names;
+        if names.named == 0 {
+            return names;
+        }
+        self.gathered.write_to(profile, functions);
+        let place = &mut profile.mappings[self.mapping];
+        place.has_functions = true;
+        if names.with_lines > 0 {
+            place.has_filenames = true;
+            place.has_line_numbers = true;
+            place.has_inline_frames = true;
+        }
+        names
     }
-    Ok(names)
 }
 
 /// A function at an address, whose name may still be found or bettered in the symbol table.

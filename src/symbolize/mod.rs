@@ -30,6 +30,7 @@ use crate::profile::addresses::FunctionIndex;
 use crate::profile::builder::file_offset;
 use crate::profile::diff::canonical::is_nameless;
 use crate::profile::{Function, Line, Profile};
+use crate::record::scratch::Scratch;
 
 /// Where files are looked for.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +44,7 @@ pub struct Options {
     /// Where the distribution installs separate debug files.
     pub debug_directories: Vec<PathBuf>,
     /// The profile is of this very process: take the files that are mapped here, even where another file
-    /// (a newer deployment) has taken their path, and give freed memory back to the system at the end.
+    /// (a newer deployment) has taken their path, and work in memory that goes back to the system at the end.
     pub self_process: bool,
 }
 
@@ -106,6 +107,7 @@ pub fn symbolize(profile: &mut Profile, options: &Options) -> Report {
             None => report.outside += 1,
         }
     }
+    let scratch = options.self_process.then(Scratch::new);
     for (index, locations) in nameless
         .iter_mut()
         .enumerate()
@@ -113,27 +115,36 @@ pub fn symbolize(profile: &mut Profile, options: &Options) -> Report {
     {
         locations.sort_unstable_by_key(|&location| profile.locations[location as usize].address);
         let mapping = &profile.mappings[index];
-        let mut file = FileReport::new(mapping, locations.len());
-        let done = find::find(mapping, index == 0, options).and_then(|found| {
-            file.used = Some(found.binary.clone());
-            lookup::name_all(profile, &mut functions, index, locations, &found)
+        let looked_up = find::find(mapping, index == 0, options).map(|found| {
+            let named = lookup::look_up(profile, index, locations, &found);
+            (found.binary, named)
         });
+        // What stays is made of the program's memory; the rest goes, with the arena that it lies in.
+        let outside = scratch.as_ref().map(Scratch::outside);
+        let mut file = FileReport::new(&profile.mappings[index], locations.len());
+        let done = match &looked_up {
+            Ok((binary, named)) => {
+                file.used = Some(binary.clone());
+                let named = named.as_ref();
+                named.map(|named| named.write_to(profile, &mut functions))
+            }
+            Err(problem) => Err(problem),
+        };
         match done {
             Ok(names) if names.named == 0 => file.problem = Some(Problem::NoNames),
             Ok(names) => {
                 file.named = names.named;
                 file.with_lines = names.with_lines;
             }
-            Err(problem) => file.problem = Some(problem),
+            Err(problem) => file.problem = Some(problem.clone()),
         }
         report.named += file.named;
         report.with_lines += file.with_lines;
         report.files.push(file);
+        drop(outside);
     }
+    drop(scratch);
     closures::qualify(profile, &mut functions);
-    if options.self_process {
-        crate::sys::trim::trim();
-    }
     report
 }
 

@@ -10,6 +10,14 @@ pub(crate) fn map_zeroed(_bytes: usize) -> Option<NonNull<u8>> {
 /// None: there is nothing to give back.
 pub(crate) unsafe fn unmap(_start: NonNull<u8>, _bytes: usize) {}
 
+/// # Safety
+/// None: there is nothing to give back.
+pub(crate) unsafe fn discard(_start: usize, _bytes: usize) {}
+
+pub(crate) fn limits_address_space() -> bool {
+    false
+}
+
 pub(crate) fn monotonic_nanos() -> u64 {
     0
 }

@@ -32,6 +32,33 @@ pub(crate) unsafe fn unmap(start: NonNull<u8>, bytes: usize) {
     unsafe { libc::munmap(start.as_ptr().cast(), bytes) };
 }
 
+/// Gives the pages of a part of a mapping back; they read as zero afterwards (locked ones stay as they are).
+///
+/// # Safety
+/// - Whole pages within one [`map_zeroed`] mapping.
+/// - Nothing refers to the memory any more.
+pub(crate) unsafe fn discard(start: usize, bytes: usize) {
+    // SAFETY: the caller's own pages, which nobody uses.
+    unsafe {
+        libc::madvise(
+            std::ptr::with_exposed_provenance_mut(start),
+            bytes,
+            libc::MADV_DONTNEED,
+        )
+    };
+}
+
+/// Whether the process may have only so much address space (`ulimit -v`).
+pub(crate) fn limits_address_space() -> bool {
+    let mut limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: `limit` is a valid place for the answer.
+    unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };
+    limit.rlim_cur != libc::RLIM_INFINITY
+}
+
 /// Nanoseconds of `CLOCK_MONOTONIC`: read through the vDSO, without a system call on usual machines.
 #[inline]
 pub(crate) fn monotonic_nanos() -> u64 {

@@ -1,16 +1,15 @@
 //! Everything heapsite asks of an operating system, on one page; each system answers in one file.
 //!
 //! Below the wall (may run inside `malloc`: no heap, no lock, no waiting, `errno` as it was before):
-//! - [`map_zeroed`], [`unmap`]: address space that costs nothing until it is touched
+//! - [`map_zeroed`], [`discard`], [`unmap`]: address space that costs nothing until it is touched
 //! - [`monotonic_nanos`]: a clock for lifetimes
 //! - [`thread_name`]: the calling thread's name
 //! - [`objects`]: which loaded object holds an address, and whether memory can be read
 //! - [`entropy`]: a number that differs between processes
 //! - [`ErrnoGuard`]: puts `errno` back
 //!
-//! Above it: [`process_id`], [`resident_bytes`], [`exit`] (a last call), [`signal`] (handlers that chain),
-//! [`stderr`] (a line that never waits),
-//! [`trim`] (freed memory back to the system); for the command `send` (a signal) and `terminal` (its width).
+//! Above it: [`process_id`], [`resident_bytes`], [`limits_address_space`], [`exit`] (a last call), [`signal`] (handlers that chain),
+//! [`stderr`] (a line that never waits); for the command `send` (a signal) and `terminal` (its width).
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -30,7 +29,6 @@ pub(crate) mod signal;
 pub(crate) mod stderr;
 #[cfg(feature = "cli")]
 pub(crate) mod terminal;
-pub(crate) mod trim;
 
 /// Whether this build records anything: the unwinder needs x86-64 Linux with glibc. Elsewhere the allocator passes
 /// every call on, and `init()` says that it does not profile.

@@ -105,15 +105,19 @@ pub(crate) fn lost(name: &str) -> u64 {
     internals::loss(name).expect("a known reason")
 }
 
-/// Resident bytes of this process.
+/// Resident bytes of this process, counted page by page: `statm` may lag behind by some pages per thread.
 pub(crate) fn resident_bytes() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/statm").expect("procfs");
-    let pages: u64 = text
-        .split(' ')
-        .nth(1)
-        .and_then(|field| field.parse().ok())
-        .expect("a number");
-    pages * 4096
+    memory_line("smaps_rollup", "Rss:")
+}
+
+/// A `kB` line of a file about this process, bytes.
+pub(crate) fn memory_line(file: &str, key: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/self/{file}")).expect("procfs");
+    let line = text.lines().find_map(|line| line.strip_prefix(key));
+    let kib = line.and_then(|rest| rest.split_whitespace().next());
+    kib.and_then(|kib| kib.parse::<u64>().ok())
+        .expect("a number")
+        * 1024
 }
 
 /// Numbers that look random and are the same every time (Knuth's 64-bit linear congruence).

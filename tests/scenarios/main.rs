@@ -11,6 +11,7 @@ mod failures;
 mod inner;
 mod intervals;
 mod layouts;
+mod own_work;
 mod process;
 mod realloc;
 mod signals;
@@ -98,6 +99,12 @@ fn main() -> ExitCode {
         Scenario::new("zeroed", layouts::zeroed, THREE, ALL),
         Scenario::new("zero_sizes", layouts::zero_sizes, SYSTEM, EXACT),
         Scenario::new("model", layouts::model, THREE, EXACT),
+        Scenario::new("symbolising", own_work::symbolising, THREE, &[1, 512]),
+        Scenario::new("scratch", own_work::scratch, THREE, ALL),
+        Scenario::new("scratch_threads", own_work::scratch_threads, THREE, ALL),
+        Scenario::new("scratch_fork", own_work::scratch_fork, THREE, &[1, 4 * KIB]),
+        Scenario::new("scratch_refused", own_work::scratch_refused, SYSTEM, EXACT),
+        Scenario::new("scratch_off", own_work::scratch_off, THREE, &[0]),
         Scenario::new("realloc_in_place", realloc::in_place, THREE, ALL),
         Scenario::new("realloc_ladder", realloc::ladder, THREE, EXACT),
     ])
