@@ -106,7 +106,8 @@ impl Config {
 
     /// Bound of the recorder's own memory, bytes of address space (its tables double, and pages that are not
     /// touched cost nothing, so what is resident is less). When it is reached, new stacks are counted under
-    /// one overflow site and further live samples are left out, both counted as losses.
+    /// one overflow site and further live samples are left out, both counted as losses. What a dump needs while it
+    /// is made comes on top.
     ///
     /// Default: 512 MiB; at the default interval a service uses about 1 MiB of it. The bound is there for
     /// recording everything. At least 1 MiB, for the first tables. Text: `memory=64MiB`.
@@ -187,8 +188,8 @@ impl Config {
         self
     }
 
-    /// Put function names, files and lines into dumps. Reading the binaries' debug information takes time and
-    /// memory, on the helper thread, and both are given back after each dump.
+    /// Put function names, files and lines into dumps. Reading the binaries' debug information takes time, on the
+    /// helper thread, and memory, which is given back to the system after each dump.
     ///
     /// Default: `true`. With `false` dumps hold addresses and build ids, and `heapsite symbolize` names them
     /// on a machine that has the binaries. Text: `symbolize=false`.

@@ -37,3 +37,9 @@ pub(super) fn housekeeping() {
 pub(super) fn own_work() -> crate::record::local::Ignore {
     crate::record::local::Ignore::new()
 }
+
+/// The same, and memory that is apart from the program's heap and goes back to the system as a whole. Inside an outer one
+/// it does nothing.
+pub(super) fn scratch() -> crate::record::scratch::Scratch {
+    crate::record::scratch::Scratch::new()
+}

@@ -143,6 +143,7 @@ fn dump_into(sink: &mut Sink, manner: Manner) -> Result<PathBuf> {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let _own_work = wiring::own_work(); // in a forked child this is a thread of the program
         wiring::housekeeping();
+        let scratch = wiring::scratch();
         let snapshot = crate::snapshot();
         let profile = if manner.symbolize {
             snapshot.to_profile()
@@ -150,7 +151,10 @@ fn dump_into(sink: &mut Sink, manner: Manner) -> Result<PathBuf> {
             snapshot.to_address_profile()
         };
         drop(snapshot);
+        // The sink remembers what it wrote.
+        let outside = scratch.outside();
         sink.write(manner.format.extension(), &mut |out| {
+            let _inside = outside.back();
             manner.format.write(&profile, out)
         })
     }))
