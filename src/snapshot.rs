@@ -2,8 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod address_profile;
+pub(crate) mod scope;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::mem;
@@ -64,6 +65,11 @@ const COHORT_WINDOWS: u64 = 64;
 /// Where no [`Heapsite`](crate::Heapsite) allocator is installed the snapshot has no sites and
 /// `facts.interval` is 0.
 pub fn snapshot() -> Snapshot {
+    without(&[])
+}
+
+/// A snapshot in which these blocks, sorted by site, were never allocated. All of them are exact.
+fn without(blocks: &[scope::Block]) -> Snapshot {
     let _own_work = Ignore::new();
     record::note_loaded_code();
     let mut snapshot = Snapshot {
@@ -74,16 +80,17 @@ pub fn snapshot() -> Snapshot {
         ..Snapshot::default()
     };
     // Live samples first: one that is freed while the sites are read is then counted as live by both.
-    let live = live_by_site();
+    let live = live_by_site(blocks);
     (snapshot.live_interval, snapshot.largest_interval) = largest_intervals(&live);
     let mut live = live.as_slice();
     let epoch = peak::epoch();
     for number in 0..record::SITES.count() {
         let (own, rest) = live.split_at(live.partition_point(|(site, _)| *site <= number));
         live = rest;
-        let Some(read) = record::SITES.read(number, epoch) else {
+        let Some(mut read) = record::SITES.read(number, epoch) else {
             continue;
         };
+        read.alloc = read.alloc.minus(scope::counts_at(blocks, number));
         if read.alloc.objects > 0 {
             snapshot.add_site(number, &read, own);
         }
@@ -93,10 +100,15 @@ pub fn snapshot() -> Snapshot {
     snapshot
 }
 
-/// Everything live, sorted by site, then birth.
-fn live_by_site() -> Vec<(u32, Live)> {
+/// Everything live but these blocks, sorted by site, then birth.
+fn live_by_site(but: &[scope::Block]) -> Vec<(u32, Live)> {
+    let but: HashSet<u64> = but.iter().map(|block| block.address).collect();
     let mut live = Vec::new();
-    record::MAP.for_each(|_, sample| live.push((sample.site, sample)));
+    record::MAP.for_each(|address, sample| {
+        if !but.contains(&address) {
+            live.push((sample.site, sample));
+        }
+    });
     live.sort_unstable_by_key(|(site, sample)| (u64::from(*site) << 42) | sample.birth);
     live
 }
@@ -345,6 +357,7 @@ fn thread_name(number: u16) -> String {
                 .unwrap_or(name.len());
             String::from_utf8_lossy(&name[..end]).into_owned()
         }
+        None if number >= record::scopes::FIRST => "(leak check)".to_owned(),
         None => "(other)".to_owned(),
     }
 }

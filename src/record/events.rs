@@ -9,7 +9,7 @@ use super::local::{self, Local, MAX_FRAMES};
 use super::losses::{self, Reason};
 use super::sampler::{EXACT, OFF, Weight};
 use super::site_table::OVERFLOW;
-use super::{FILTER, MAP, SITES, intervals, peak, scratch, threads};
+use super::{FILTER, MAP, SITES, intervals, peak, scopes, scratch, threads};
 use crate::profile::Cut;
 use crate::sys::{self, ErrnoGuard};
 use crate::unwind::last::LastCapture;
@@ -50,7 +50,7 @@ pub(crate) fn choose(size: usize, initial_interval: u64) -> Option<Chosen> {
             local.grant(if in_arena { 0 } else { QUANTUM });
             return None;
         }
-        let interval = super::interval_now(initial_interval);
+        let interval = scopes::interval_for(local, super::interval_now(initial_interval));
         decide(local, size, requested, interval)
     })
 }
@@ -177,7 +177,7 @@ fn keep(local: &Local, address: usize, size: u64, weight: Weight, interval: u64,
         size,
         site,
         birth: local.clock.ticks(),
-        thread: thread_name(local),
+        thread: scopes::mark(local).unwrap_or_else(|| thread_name(local)),
         interval: intervals::number_of(interval),
     };
     let counters = match SITES.site(site) {
@@ -194,6 +194,7 @@ fn keep(local: &Local, address: usize, size: u64, weight: Weight, interval: u64,
     // Counted before the address is known to anybody who could free it.
     counters.count_alloc(SITES.lifetimes(), size, weight, peak::epoch());
     peak::add(local.number(), weight.bytes(size));
+    scopes::born(&live);
 }
 
 #[inline(never)]
@@ -293,6 +294,7 @@ pub(crate) fn settle(taken: &Taken) {
     // A lifetime may need memory, and a free leaves errno alone.
     let _errno = ErrnoGuard::new();
     local::with(|local| {
+        scopes::freed(local, &taken.live);
         let age = local.clock.ticks().saturating_sub(birth);
         if !counters.count_free(SITES.lifetimes(), size, weight, age, peak::epoch()) {
             losses::count(Reason::LifetimesFull, weight.bytes(size));

@@ -31,6 +31,10 @@ pub(crate) struct Local {
     pub(super) ignoring: Cell<u32>,
     /// The number of the arena that this thread's requests are served from, or [`scratch::NONE`].
     pub(super) scratch: Cell<u8>,
+    /// The ticket of the scope it is in, as it last knew; 0: none.
+    pub(super) scope: Cell<u64>,
+    /// Its place among the threads that inherited a scope.
+    pub(super) place: Cell<u16>,
     /// From 1; 0: not numbered yet.
     number: Cell<u32>,
     random: Cell<u64>,
@@ -53,6 +57,8 @@ thread_local! {
             recording: Cell::new(false),
             ignoring: Cell::new(0),
             scratch: Cell::new(scratch::NONE),
+            scope: Cell::new(0),
+            place: Cell::new(0),
             number: Cell::new(0),
             random: Cell::new(0),
             name: Cell::new(0),
@@ -90,6 +96,11 @@ impl Local {
         self.countdown.set(bytes);
     }
 
+    /// Nothing of this thread has come by yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.number.get() == 0
+    }
+
     /// A number of this thread's own, from 1; spreads threads over shards.
     pub(super) fn number(&self) -> u32 {
         if self.number.get() == 0 {
@@ -100,6 +111,7 @@ impl Local {
                     .wrapping_add(1)
                     .max(1),
             );
+            super::scopes::thread_began(self);
         }
         self.number.get()
     }

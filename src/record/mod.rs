@@ -21,6 +21,9 @@ pub(crate) mod losses;
 pub(crate) mod peak;
 pub(crate) mod sampler;
 pub(crate) mod scratch;
+pub(crate) mod scope_tag;
+pub(crate) mod scoped_threads;
+pub(crate) mod scopes;
 pub(crate) mod site;
 pub(crate) mod site_table;
 pub(crate) mod threads;
@@ -159,12 +162,7 @@ pub fn sample_interval() -> u64 {
 /// The recorder's memory, bytes: mapped or static, and how much of that is resident. Not in it: what every thread has,
 /// some 2.2 KiB, and counters of a few KiB.
 pub(crate) fn own_memory() -> (u64, u64) {
-    let statics = [
-        FILTER.place(),
-        threads::place(),
-        crate::unwind::place_of_rules(),
-        crate::unwind::last::place_of_pool(),
-    ];
+    let statics = own_statics();
     let mapped: u64 = statics.iter().map(|(_, bytes)| *bytes as u64).sum();
     let resident: u64 = statics
         .iter()
@@ -179,6 +177,18 @@ pub(crate) fn own_memory() -> (u64, u64) {
         mapped + crate::mem::mapped_bytes() + scratch.0,
         resident + crate::mem::resident_bytes() + scratch.1,
     )
+}
+
+/// The recorder's large statics: where each lies and how long it is, bytes.
+pub(crate) fn own_statics() -> [(usize, usize); 6] {
+    [
+        FILTER.place(),
+        threads::place(),
+        scopes::extent(),
+        scoped_threads::extent(),
+        crate::unwind::place_of_rules(),
+        crate::unwind::last::place_of_pool(),
+    ]
 }
 
 /// The interval in force, or while paused the one that [`resume`] goes back to: what estimates are made of.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use super::live_map::MAX_THREADS;
 
 /// Names remembered; number 0 stands for all others. 128 KiB of address space, touched as used.
-const NAMES: usize = 4096;
+pub(super) const NAMES: usize = 4096;
 const _: () = assert!(NAMES <= MAX_THREADS);
 
 const FREE: u32 = 0;
@@ -71,7 +71,7 @@ pub(crate) fn place() -> (usize, usize) {
 
 /// The name with this number, padded with zeros; `None` for number 0 and for numbers never given out.
 pub(crate) fn name(number: u16) -> Option<[u8; 16]> {
-    let slot = &SLOTS[number as usize % NAMES];
+    let slot = SLOTS.get(usize::from(number))?;
     if slot.state.load(Ordering::Acquire) != READY {
         return None;
     }

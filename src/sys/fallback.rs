@@ -26,6 +26,22 @@ pub(crate) fn thread_name() -> [u8; 16] {
     [0; 16]
 }
 
+pub(crate) fn timer_slack() -> Option<u64> {
+    None
+}
+
+pub(crate) fn set_timer_slack(_nanos: u64) -> bool {
+    false
+}
+
+pub(crate) fn thread_id() -> u32 {
+    0
+}
+
+pub(crate) fn boot_centiseconds() -> u64 {
+    0
+}
+
 pub(crate) fn entropy() -> u64 {
     0
 }

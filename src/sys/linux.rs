@@ -90,6 +90,36 @@ pub(crate) fn thread_name() -> [u8; 16] {
     name
 }
 
+/// The calling thread's timer slack, nanoseconds; `None`: the kernel does not say.
+pub(crate) fn timer_slack() -> Option<u64> {
+    // SAFETY: PR_GET_TIMERSLACK takes nothing and answers with a number.
+    let slack = unsafe { libc::prctl(libc::PR_GET_TIMERSLACK) };
+    u64::try_from(slack).ok()
+}
+
+/// Sets it. 0, which would mean "the default", is left alone: that is the slack that the thread was born with.
+pub(crate) fn set_timer_slack(nanos: u64) -> bool {
+    // SAFETY: PR_SET_TIMERSLACK takes a number.
+    nanos != 0 && unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanos) } == 0
+}
+
+/// The calling thread's id in the kernel, as `/proc/self/task` lists it.
+pub(crate) fn thread_id() -> u32 {
+    // SAFETY: gettid has no preconditions. By number: glibc has a function for it since 2.30 only.
+    unsafe { libc::syscall(libc::SYS_gettid) as u32 }
+}
+
+/// Time since boot, suspension included, in 1/100 s: the clock of `/proc/PID/stat` (proc(5): 22).
+pub(crate) fn boot_centiseconds() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `now` is a valid place for the answer; the clock exists since Linux 2.6.39.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &mut now) };
+    now.tv_sec as u64 * 100 + now.tv_nsec as u64 / 10_000_000
+}
+
 /// A number that differs from process to process and from call to call.
 pub(crate) fn entropy() -> u64 {
     let here = 0u8;

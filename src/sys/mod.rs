@@ -3,13 +3,16 @@
 //! Below the wall (may run inside `malloc`: no heap, no lock, no waiting, `errno` as it was before):
 //! - [`map_zeroed`], [`discard`], [`unmap`]: address space that costs nothing until it is touched
 //! - [`monotonic_nanos`]: a clock for lifetimes
-//! - [`thread_name`]: the calling thread's name
+//! - [`thread_name`], [`thread_id`]: the calling thread's
+//! - [`timer_slack`], [`set_timer_slack`]: a number that a thread hands on to those it makes
+//! - [`boot_centiseconds`]: the clock by which the kernel says when a thread began
 //! - [`objects`]: which loaded object holds an address, and whether memory can be read
 //! - [`entropy`]: a number that differs between processes
 //! - [`ErrnoGuard`]: puts `errno` back
 //!
-//! Above it: [`process_id`], [`resident_bytes`], [`limits_address_space`], [`exit`] (a last call), [`signal`] (handlers that chain),
-//! [`stderr`] (a line that never waits); for the command `send` (a signal) and `terminal` (its width).
+//! Above it: [`process_id`], [`resident_bytes`], [`limits_address_space`], [`exit`] (a last call), [`signal`] (handlers that
+//! chain), [`stderr`] (a line that never waits), [`roots`] (where a program keeps what lives as long as it does); for the
+//! command `send` (a signal) and `terminal` (its width).
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -23,6 +26,7 @@ pub(crate) use fallback::*;
 
 pub(crate) mod exit;
 pub(crate) mod objects;
+pub(crate) mod roots;
 #[cfg(feature = "cli")]
 pub(crate) mod send;
 pub(crate) mod signal;
