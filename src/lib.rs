@@ -7,6 +7,7 @@ pub mod config;
 pub mod error;
 pub mod format;
 pub mod guide;
+pub mod leak;
 pub mod profile;
 pub mod snapshot;
 pub mod symbolize;

@@ -16,6 +16,9 @@ pub mod formats {}
 #[doc = include_str!("triggers.md")]
 pub mod triggers {}
 
+#[doc = include_str!("leak_checks.md")]
+pub mod leak_checks {}
+
 #[doc = include_str!("cli.md")]
 pub mod cli {}
 

@@ -44,6 +44,14 @@ pub(super) fn judge(name: &str, parts: &Parts) -> bool {
             .any(|module| starts_with_path(&parts.path, module))
 }
 
+/// Whether a function is the one with this path, or lies below the module or crate: in whole segments, type arguments
+/// left out.
+pub(crate) fn is_in(name: &str, path: &str) -> bool {
+    // The cheap question first: most names have nothing of it.
+    let last = path.rsplit("::").next().unwrap_or(path);
+    name.contains(last) && starts_with_path(&parts(name).path, path)
+}
+
 /// The crate whose source holds a function: by the file's path where that tells, else by the name.
 ///
 /// `<a::B as c::D>::e` belongs to `a`; if the type has no path (`&str`, `[T]`, a generic parameter), to the

@@ -83,6 +83,11 @@ pub fn dump(dir: impl AsRef<Path>, format: Format) -> Result<PathBuf> {
     }
 }
 
+/// Writes a profile into `dir`, which has to exist, under the name of a dump.
+pub(crate) fn write(dir: &Path, format: Format, profile: &crate::Profile) -> Result<PathBuf> {
+    Sink::open(dir, None)?.write(format.extension(), &mut |out| format.write(profile, out))
+}
+
 impl Config {
     /// Starts the triggers. They stop when the [`Handle`] is dropped.
     ///

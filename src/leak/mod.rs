@@ -1,0 +1,56 @@
+//! A guard for tests: fails the test that leaves memory, threads or file descriptors behind, and names who made them.
+//!
+//! ```
+//! # #[global_allocator]
+//! # static HEAP: heapsite::Heapsite = heapsite::Heapsite::system();
+//! use heapsite::leak::{LeakCheck, assert_allocs, assert_no_leaks};
+//!
+//! assert_no_leaks! {
+//!     let worker = std::thread::spawn(|| vec![1, 2, 3].len());
+//!     worker.join().unwrap();
+//! }
+//! assert_allocs!(<= 1, { Box::new(7) });
+//!
+//! let check = LeakCheck::start();
+//! std::mem::forget(Box::new([0u8; 64]));
+//! println!("{}", check.find().unwrap_err());
+//! ```
+//!
+//! The test binary needs a [`Heapsite`](crate::Heapsite) as its global allocator; without one a check fails and says so.
+//! What belongs to a check, what escapes it, and what is no leak is told in the [guide](crate::guide::leak_checks).
+//!
+//! ```text
+//! check ──▶ judge ──┬─▶ reach    held by a static? (sys::roots, /proc/self/mem)
+//!   │               ├─▶ threads, fds
+//!   │               ├─▶ stacks, noise
+//!   │               └─▶ report
+//!   └─ scope ──▶ record::scopes     who allocated what
+//! ```
+#![forbid(unsafe_code)]
+
+mod before;
+mod budget;
+mod check;
+mod exit;
+mod fds;
+mod judge;
+mod macros;
+mod noise;
+mod options;
+mod reach;
+mod report;
+mod save;
+mod scope;
+mod stacks;
+mod statics;
+mod threads;
+
+#[doc(inline)]
+pub use crate::{__assert_allocs as assert_allocs, __assert_no_leaks as assert_no_leaks};
+pub use budget::{Counting, Used};
+#[doc(hidden)]
+pub use budget::{Limit, check as check_limits};
+pub use check::LeakCheck;
+pub use exit::verify_at_exit;
+pub use options::Options;
+pub use report::{LeakReport, LeakedFd, LeakedSite, LeakedThread, Place, SavedPair};
