@@ -48,3 +48,19 @@ fn an_interval_that_nobody_uses_is_none() {
     let told = "heapsite: nothing was recorded: no heapsite allocator is installed in this program";
     assert!(comments.iter().any(|line| line == told), "{comments:?}");
 }
+
+#[test]
+fn a_leak_check_says_so_instead_of_passing() {
+    let check = heapsite::leak::LeakCheck::start();
+    let report = check.find().unwrap_err();
+    let text = report.to_string();
+    assert!(
+        text.starts_with("nothing was checked for leaks: no heapsite allocator is installed")
+            && text.contains("#[global_allocator]"),
+        "{text}"
+    );
+    std::panic::catch_unwind(|| heapsite::leak::LeakCheck::start().assert()).unwrap_err();
+    std::panic::catch_unwind(|| drop(heapsite::leak::LeakCheck::start())).unwrap_err();
+    std::panic::catch_unwind(|| heapsite::leak::assert_no_leaks! { 1 }).unwrap_err();
+    std::panic::catch_unwind(|| heapsite::leak::assert_allocs!(<= 3, { 1 })).unwrap_err();
+}
