@@ -8,6 +8,10 @@ use crate::record::{self, local, sampler, scratch};
 /// Mean bytes between sampled allocations unless told otherwise: what Go, jemalloc and most others use.
 const DEFAULT_INTERVAL: u64 = 512 << 10;
 
+/// Largest block that is cleared in a leak check, bytes: larger ones come fresh from the kernel, and clearing would make
+/// pages of them that the program may never touch.
+const CLEARED: usize = 1 << 20;
+
 /// A [`GlobalAlloc`] that passes every call on to `A` and samples allocations on the way.
 ///
 /// Memory comes from `A` unchanged: same addresses, same layouts, `calloc`'s untouched zero pages and
@@ -97,6 +101,20 @@ impl<A> Heapsite<A> {
     }
 }
 
+/// In a leak check, clears the block from `from` on: what older blocks left there would pass for pointers when it is
+/// looked for what holds what.
+///
+/// # Safety
+/// `block` is null, or new to the program from `from` on and valid for writes up to `size`.
+#[cold]
+unsafe fn clear(block: *mut u8, from: usize, size: usize) {
+    let bytes = size.saturating_sub(from);
+    if !block.is_null() && (1..=CLEARED).contains(&bytes) && record::scopes::is_scoped() {
+        // SAFETY: the caller's promise; the program has no claim on what was there.
+        unsafe { block.add(from).write_bytes(0, bytes) };
+    }
+}
+
 /// Records what the inner allocator answered to a request that was looked up.
 fn record_answer(block: *mut u8, size: usize, chosen: Option<Chosen>) {
     if block.is_null() {
@@ -160,6 +178,8 @@ impl<A: GlobalAlloc> Heapsite<A> {
         }
         if charged {
             record_answer(moved, new_size, chosen);
+            // SAFETY: the inner allocator's answer; up to the old size it is the program's.
+            unsafe { clear(moved, layout.size(), new_size) };
         }
         moved
     }
@@ -202,15 +222,20 @@ impl<A: GlobalAlloc> Heapsite<A> {
 }
 
 // SAFETY: every call goes to `A` with the caller's own arguments, exactly once, and its answer comes back
-// unchanged; the recorder in between neither touches the block nor allocates nor unwinds. Excepted are requests of a
-// thread that does heapsite's own work: an arena serves them with blocks that are disjoint, aligned (to 16 bytes or as
-// asked) and, where asked for, zeroed, and takes back those that are its own, known by their addresses.
+// unchanged; the recorder in between neither allocates nor unwinds, and touches no byte of a block that the program has
+// a claim on. Excepted are requests of a thread that does heapsite's own work: an arena serves them with blocks that are
+// disjoint, aligned (to 16 bytes or as asked) and, where asked for, zeroed, and takes back those that are its own, known by
+// their addresses.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for Heapsite<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if self.charge(layout.size()) {
-            // SAFETY: the caller's promises, passed on unchanged.
-            let request = || unsafe { self.inner.alloc(layout) };
+            // SAFETY: the caller's promises, passed on unchanged; and the block that arrives is as large as was asked.
+            let request = || unsafe {
+                let block = self.inner.alloc(layout);
+                clear(block, 0, layout.size());
+                block
+            };
             return self.look_up(layout.size(), layout.align(), request, |_| ());
         }
         // SAFETY: the caller's promises, passed on unchanged.

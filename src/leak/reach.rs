@@ -2,8 +2,9 @@
 //! be pointers, from the roots through every block that is known.
 //!
 //! A block is reached by a pointer to its start, or to any multiple of 16 within it: hash tables point at their
-//! middle. Not to any byte of it, because what memory held before it was allocated is still there where nobody has
-//! written yet: a short text in an old pointer's place points anywhere near. A number that looks like a pointer may hide
+//! middle. Not to any byte of it, because what memory held before it was allocated may still be there where nobody has
+//! written yet: a short text in an old pointer's place points anywhere near. (Blocks of a check are cleared when they are
+//! allocated; older ones are as they were.) A number that looks like a pointer may hide
 //! a leak nevertheless; a pointer that is stored in a scrambled way, or in memory that is not recorded, is not seen. Memory is read through `/proc/self/mem`: what another thread unmaps meanwhile is an error there, and no fault.
 #![forbid(unsafe_code)]
 

@@ -196,6 +196,11 @@ pub(super) fn interval_for(local: &Local, global: u64) -> u64 {
     }
 }
 
+/// Whether the calling thread is in a scope, as it last knew.
+pub(crate) fn is_scoped() -> bool {
+    super::local::with(|local| local.scope.get() != 0)
+}
+
 /// The number that marks this thread's samples; `None`: it is in no scope.
 #[inline]
 pub(super) fn mark(local: &Local) -> Option<u16> {
