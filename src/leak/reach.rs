@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use crate::snapshot::scope::Block;
-use crate::sys::roots::Root;
+use crate::sys::roots::{Root, RootKind};
 
 /// Read at once, bytes.
 const CHUNK: usize = 64 << 10;
@@ -39,8 +39,11 @@ pub(super) fn holders(blocks: &[Block], roots: &[Root]) -> io::Result<Vec<Option
         blocks,
         holders: vec![None; blocks.len()],
         found: Vec::new(),
+        own_only: false,
     };
     for (number, root) in roots.iter().enumerate() {
+        // Within `block_on` the runtime, which is older, holds tasks that do not end, and a thread-local the runtime.
+        search.own_only = root.kind == RootKind::Locals;
         search.look_through(root.start, root.end, |address| Holder {
             root: number,
             address,
@@ -62,6 +65,8 @@ struct Search<'a> {
     holders: Vec<Option<Holder>>,
     /// Reached, and not looked through yet.
     found: Vec<usize>,
+    /// Whether only blocks of the scope lead on.
+    own_only: bool,
 }
 
 impl Search<'_> {
@@ -92,7 +97,15 @@ impl Search<'_> {
         let Some(at) = after.checked_sub(1) else {
             return;
         };
-        let Block { address, bytes, .. } = self.blocks[at];
+        let Block {
+            address,
+            bytes,
+            in_scope,
+            ..
+        } = self.blocks[at];
+        if self.own_only && !in_scope {
+            return;
+        }
         let is_pointer =
             value == address || value.is_multiple_of(INNER_ALIGNMENT) && value < address + bytes;
         if is_pointer && self.holders[at].is_none() {
@@ -129,7 +142,6 @@ pub(super) fn without(roots: Vec<Root>, holes: &[(usize, usize)]) -> Vec<Root> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::roots::RootKind;
 
     fn block(of: &[u64]) -> Block {
         Block {

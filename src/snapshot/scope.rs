@@ -26,10 +26,16 @@ pub(crate) struct Block {
     pub(crate) in_scope: bool,
 }
 
-/// Everything live that is recorded, sorted by address. Other threads go on meanwhile.
+/// Everything live that is certain to be recorded, sorted by address: what belongs to any scope, or all where everything
+/// is recorded. What was sampled by chance is left out, so that no verdict depends on it. Other threads go on meanwhile.
 pub(crate) fn blocks(scope: Ticket) -> Vec<Block> {
+    let is_exact = record::is_exact();
     let mut blocks = Vec::new();
-    record::MAP.for_each(|address, live| blocks.push(block(address, &live, scope)));
+    record::MAP.for_each(|address, live| {
+        if is_exact || live.thread >= scopes::FIRST {
+            blocks.push(block(address, &live, scope));
+        }
+    });
     blocks.sort_unstable_by_key(|block| block.address);
     blocks.dedup_by_key(|block| block.address);
     blocks
