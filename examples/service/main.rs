@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release --all-features --example service [-- --addr 127.0.0.1:8080]
 //! cargo run --release --all-features --example service -- --soak 30
+//! cargo test --all-features --example service
 //! ```
 //!
 //! | habit | where |
@@ -15,6 +16,7 @@
 //! | SIGTERM: stop accepting, tell everybody, wait, and only then leave | `lifecycle.rs` |
 //! | heap, tasks, threads and open files are metrics | `vitals.rs` |
 //! | the profiler listens to SIGUSR2, costs nothing until asked | here |
+//! | a test fails when something is left behind | `tests.rs`, with `heapsite::leak` |
 //!
 //! `--soak SECONDS` sends load, cuts connections in the middle and comes back, goes idle, and ends with exit code 1 unless
 //! everything is back at its baseline.
@@ -26,6 +28,8 @@ mod lifecycle;
 mod load;
 mod quotes;
 mod soak;
+#[cfg(test)]
+mod tests;
 mod ticks;
 mod upstream;
 mod vitals;
