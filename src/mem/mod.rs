@@ -4,10 +4,12 @@
 
 mod budget;
 pub(crate) mod chunks;
+mod pool;
 mod published;
 mod words;
 
 pub(crate) use budget::{limit_bytes, mapped_bytes, resident_bytes, set_limit_bytes};
+pub(crate) use pool::Pool;
 pub(crate) use published::Published;
 pub(crate) use words::Words;
 

@@ -96,7 +96,7 @@ fn decide(local: &Local, size: usize, requested: i64, interval: u64) -> Option<C
 #[cold]
 pub(crate) fn refused(size: usize) {
     if size <= MAX_ADDRESS {
-        super::REQUESTED.add(local::with(Local::number), -(size as i64));
+        super::REQUESTED.add(local::with(Local::lane), -(size as i64));
     }
 }
 
@@ -129,7 +129,7 @@ fn settle_countdown(local: &Local) -> i64 {
 
 /// Adds what the thread has requested to the total.
 fn publish_requested(local: &Local) {
-    super::REQUESTED.add(local.number(), local.unpublished.replace(0));
+    super::REQUESTED.add(local.lane(), local.unpublished.replace(0));
 }
 
 /// Records an allocation that has just arrived at `address`. Must be called before the program gets it.
@@ -180,20 +180,19 @@ fn keep(local: &Local, address: usize, size: u64, weight: Weight, interval: u64,
         thread: scopes::mark(local).unwrap_or_else(|| thread_name(local)),
         interval: intervals::number_of(interval),
     };
-    let counters = match SITES.site(site) {
-        Some(counters) => counters,
-        None => match SITES.overflow() {
-            Some(counters) => counters,
-            None => return losses::count(Reason::LiveMapFull, weight.bytes(size)),
-        },
+    let Some(counters) = SITES.site(site).or_else(|| SITES.overflow()) else {
+        return losses::count(Reason::LiveMapFull, weight.bytes(size));
+    };
+    let Some(mine) = counters.counters(SITES.spare(), local.lane(), weight) else {
+        return losses::count(Reason::SiteTableFull, weight.bytes(size));
     };
     if !MAP.insert(address as u64, live) {
         return losses::count(Reason::LiveMapFull, weight.bytes(size));
     }
     FILTER.add(address);
     // Counted before the address is known to anybody who could free it.
-    counters.count_alloc(SITES.lifetimes(), size, weight, peak::epoch());
-    peak::add(local.number(), weight.bytes(size));
+    counters.count_alloc(SITES.spare(), mine, size, weight, peak::epoch());
+    peak::add(local, weight.bytes(size));
     scopes::born(&live);
 }
 
@@ -296,10 +295,11 @@ pub(crate) fn settle(taken: &Taken) {
     local::with(|local| {
         scopes::freed(local, &taken.live);
         let age = local.clock.ticks().saturating_sub(birth);
-        if !counters.count_free(SITES.lifetimes(), size, weight, age, peak::epoch()) {
+        let (spare, lane, epoch) = (SITES.spare(), local.lane(), peak::epoch());
+        if !counters.count_free(spare, lane, size, weight, age, epoch) {
             losses::count(Reason::LifetimesFull, weight.bytes(size));
         }
-        peak::remove(local.number(), weight.bytes(size));
+        peak::remove(local, weight.bytes(size));
     });
 }
 

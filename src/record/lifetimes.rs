@@ -2,8 +2,9 @@
 #![forbid(unsafe_code)]
 
 use super::clock;
-use crate::mem::{Published, place_in_doubling_chunks};
-use crate::sync::primitive::{AtomicU64, Ordering};
+use crate::mem::Pool;
+use crate::sync::own::add_if;
+use crate::sync::primitive::{AtomicU32, AtomicU64, Ordering};
 
 /// Bucket 0: less than one tick; bucket n: `[2^(n-1), 2^n)` ticks; the last: that and longer (52 days).
 pub(crate) const BUCKETS: usize = 40;
@@ -30,134 +31,74 @@ pub(crate) fn bounds_nanos(bucket: usize) -> (u64, u64) {
 
 /// Freed samples and the bytes they stand for, by lifetime.
 ///
-/// Most sites free all they free at about the same age, so a few buckets lie in the site and name themselves; only a
-/// site that needs more takes a [`Row`] of all of them.
+/// Most sites free all they free at about the same age, so a few buckets lie here and have names; only who needs more
+/// takes a [`Row`] of all of them.
+#[repr(C)]
 pub(crate) struct Lifetimes {
-    few: [Cell; FEW],
+    few: [Sums; FEW],
+    /// A byte for each of `few`: its bucket, +1; 0: free. Never changes once set.
+    names: AtomicU32,
     /// The number of its row, +1; 0: none.
-    row: AtomicU64,
+    row: AtomicU32,
 }
 
 const FEW: usize = 3;
 
-struct Cell {
-    /// The bucket, +1; 0: free. Never changes once set.
-    bucket: AtomicU64,
-    sums: Sums,
-}
-
 /// Objects and bytes. Two sums in one word would save memory but tear; a word each does not.
 type Sums = [AtomicU64; 2];
 
-/// All buckets of one site.
+/// All buckets.
 type Row = [Sums; BUCKETS];
 
-const CHUNKS: usize = if cfg!(loom) { 1 } else { 20 };
-const CHUNK_BITS: usize = if cfg!(loom) { 0 } else { 4 };
-
-/// The rows of the sites that need them.
-pub(crate) struct Rows {
-    /// In chunks of 2^4, 2^5, …
-    chunks: [Published<Row>; CHUNKS],
-    count: AtomicU64,
-}
-
-impl Rows {
-    #[cfg(not(loom))]
-    pub(crate) const fn new() -> Rows {
-        let mut chunks = [const { Published::new(0) }; CHUNKS];
-        let mut number = 0;
-        while number < CHUNKS {
-            chunks[number] = Published::new(1 << (CHUNK_BITS + number));
-            number += 1;
-        }
-        Rows {
-            chunks,
-            count: AtomicU64::new(0),
-        }
-    }
-
-    #[cfg(any(loom, test))]
-    pub(crate) fn empty() -> Rows {
-        Rows {
-            chunks: std::array::from_fn(|chunk| Published::new(1 << (CHUNK_BITS + chunk))),
-            count: AtomicU64::new(0),
-        }
-    }
-
-    fn row(&self, number: u64) -> Option<&'static Row> {
-        let (chunk, offset) = place(number);
-        self.chunks.get(chunk)?.get()?.get(offset)
-    }
-
-    /// A row that nobody else has; `None`: no room.
-    #[cold]
-    fn take(&self) -> Option<u64> {
-        // Relaxed: a number is handed out once; the row is zeros, and published by its site.
-        let mut number = self.count.load(Ordering::Relaxed);
-        loop {
-            self.chunks.get(place(number).0)?.get_or_publish()?;
-            match self.count.compare_exchange_weak(
-                number,
-                number + 1,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Some(number),
-                Err(current) => number = current,
-            }
-        }
-    }
-}
-
-/// Chunk and offset of a row's number.
-fn place(number: u64) -> (usize, usize) {
-    place_in_doubling_chunks(number, CHUNK_BITS)
-}
+/// The rows of those who need them.
+pub(crate) type Rows = Pool<Row>;
 
 impl Lifetimes {
     #[cfg(any(loom, test))]
     pub(super) fn zeroed() -> Lifetimes {
-        let zero = || AtomicU64::new(0);
         Lifetimes {
-            few: std::array::from_fn(|_| Cell {
-                bucket: zero(),
-                sums: [zero(), zero()],
-            }),
-            row: zero(),
+            few: std::array::from_fn(|_| [AtomicU64::new(0), AtomicU64::new(0)]),
+            names: AtomicU32::new(0),
+            row: AtomicU32::new(0),
         }
     }
 
-    /// Adds one freed sample. `false`: it is in a wrong bucket, because there was no room for a row.
-    pub(super) fn add(&self, rows: &Rows, ticks: u64, bytes_estimate: u64) -> bool {
+    /// Adds one freed sample; `own`: nobody else adds to these. `false`: it is in a wrong bucket, because there was no room
+    /// for a row.
+    pub(super) fn add(&self, rows: &Rows, own: bool, ticks: u64, bytes_estimate: u64) -> bool {
         let bucket = bucket(ticks);
         let (sums, right) = match self.sums(rows, bucket) {
             Some(sums) => (sums, true),
             // What has been freed is their sum, so it has to go somewhere.
-            None => (&self.few[FEW - 1].sums, false),
+            None => (&self.few[FEW - 1], false),
         };
-        // Release: see `Site::count_alloc`.
-        sums[0].fetch_add(1, Ordering::Release);
-        sums[1].fetch_add(bytes_estimate, Ordering::Release);
+        add_if(own, &sums[0], 1);
+        add_if(own, &sums[1], bytes_estimate);
         right
     }
 
     fn sums(&self, rows: &Rows, bucket: usize) -> Option<&Sums> {
-        let name = bucket as u64 + 1;
-        for cell in &self.few {
-            // Relaxed throughout: the sums are zero before anybody names them.
-            let mut current = cell.bucket.load(Ordering::Relaxed);
-            if current == 0 {
-                match cell
-                    .bucket
-                    .compare_exchange(0, name, Ordering::Relaxed, Ordering::Relaxed)
-                {
-                    Ok(_) => return Some(&cell.sums),
-                    Err(first) => current = first,
+        let name = bucket as u32 + 1;
+        // Relaxed throughout: the sums are zero before anybody names them.
+        let mut names = self.names.load(Ordering::Relaxed);
+        let mut place = 0;
+        while place < FEW {
+            let shift = 8 * place;
+            match names >> shift & 0xff {
+                current if current == name => return Some(&self.few[place]),
+                0 => {
+                    match self.names.compare_exchange(
+                        names,
+                        names | name << shift,
+                        Ordering::Relaxed,
+                        Ordering::Relaxed,
+                    ) {
+                        Ok(_) => return Some(&self.few[place]),
+                        // Whoever was first may have named this place or, after it, another.
+                        Err(first) => names = first,
+                    }
                 }
-            }
-            if current == name {
-                return Some(&cell.sums);
+                _ => place += 1,
             }
         }
         // Acquire: pairs with the exchange below, so that the row's chunk is there.
@@ -173,29 +114,22 @@ impl Lifetimes {
                 Err(first) => first,
             };
         }
-        rows.row(row - 1)?.get(bucket)
+        rows.get(row - 1)?.get(bucket)
     }
 
-    /// Freed samples of any age, and the bytes they stand for. Also asked inside malloc: no table is made for it.
-    pub(super) fn total(&self, rows: &Rows) -> (u64, u64) {
-        let (mut objects, mut bytes) = (0u64, 0u64);
-        self.visit(rows, &mut |_, more: (u64, u64)| {
-            objects = objects.wrapping_add(more.0);
-            bytes = bytes.wrapping_add(more.1);
-        });
-        (objects, bytes)
+    /// Adds freed samples of any age, and the bytes they stand for, to `total`. Also asked inside malloc: no table is made
+    /// for it.
+    pub(super) fn add_total(&self, rows: &Rows, total: &mut (u64, u64)) {
+        self.visit(rows, &mut |_, more: (u64, u64)| add_pair(total, more));
     }
 
-    /// Each bucket's freed samples and the bytes they stand for.
-    pub(super) fn read(&self, rows: &Rows) -> [(u64, u64); BUCKETS] {
-        let mut buckets = [(0u64, 0u64); BUCKETS];
+    /// Adds each bucket's freed samples and the bytes they stand for to `buckets`.
+    pub(super) fn add_buckets(&self, rows: &Rows, buckets: &mut [(u64, u64); BUCKETS]) {
         self.visit(rows, &mut |bucket, more| {
-            if let Some((objects, bytes)) = buckets.get_mut(bucket) {
-                *objects = objects.wrapping_add(more.0);
-                *bytes = bytes.wrapping_add(more.1);
+            if let Some(sum) = buckets.get_mut(bucket) {
+                add_pair(sum, more);
             }
         });
-        buckets
     }
 
     fn visit(&self, rows: &Rows, visit: &mut dyn FnMut(usize, (u64, u64))) {
@@ -209,21 +143,28 @@ impl Lifetimes {
                 ),
             );
         };
-        for cell in &self.few {
-            match cell.bucket.load(Ordering::Relaxed) {
+        let names = self.names.load(Ordering::Relaxed);
+        for (place, sums) in self.few.iter().enumerate() {
+            match names >> (8 * place) & 0xff {
                 0 => {}
-                name => add(name as usize - 1, &cell.sums),
+                name => add(name as usize - 1, sums),
             }
         }
         // Acquire: as in `sums`.
         if let Some(number) = self.row.load(Ordering::Acquire).checked_sub(1)
-            && let Some(row) = rows.row(number)
+            && let Some(row) = rows.get(number)
         {
             for (bucket, sums) in row.iter().enumerate() {
                 add(bucket, sums);
             }
         }
     }
+}
+
+/// Adds `more` to `sum`.
+pub(super) fn add_pair(sum: &mut (u64, u64), more: (u64, u64)) {
+    sum.0 = sum.0.wrapping_add(more.0);
+    sum.1 = sum.1.wrapping_add(more.1);
 }
 
 #[cfg(all(test, not(loom)))]
@@ -233,20 +174,17 @@ mod tests {
     /// More ages than cells, and the same again: every sample is in its bucket, and the first few cost no row.
     #[test]
     fn each_age_has_its_bucket() {
-        let (rows, lifetimes) = (Rows::empty(), Lifetimes::zeroed());
+        let (rows, lifetimes) = (Rows::new(), Lifetimes::zeroed());
         for (number, ticks) in [0u64, 1, 9, 9, 1].into_iter().enumerate() {
-            assert!(lifetimes.add(&rows, ticks, 10 + number as u64));
+            assert!(lifetimes.add(&rows, true, ticks, 10 + number as u64));
         }
-        assert_eq!(
-            rows.count.load(Ordering::Relaxed),
-            0,
-            "three ages need none"
-        );
+        assert_eq!(rows.count(), 0, "three ages need none");
         for shift in 0..BUCKETS as u32 {
-            assert!(lifetimes.add(&rows, 1 << shift, 1));
+            assert!(lifetimes.add(&rows, shift % 2 == 0, 1 << shift, 1));
         }
-        assert_eq!(rows.count.load(Ordering::Relaxed), 1);
-        let read = lifetimes.read(&rows);
+        assert_eq!(rows.count(), 1);
+        let mut read = [(0, 0); BUCKETS];
+        lifetimes.add_buckets(&rows, &mut read);
         assert_eq!(read[bucket(0)], (1, 10));
         assert_eq!(read[bucket(1)], (3, 11 + 14 + 1));
         assert_eq!(read[bucket(9)], (3, 12 + 13 + 1));

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use super::clock::LastReading;
 use super::sampler::Random;
 use super::scratch;
+use crate::sync::lane::Lane;
 use crate::unwind::StackCache;
 
 /// Deepest stack kept; deeper ones are cut and say so.
@@ -37,7 +38,11 @@ pub(crate) struct Local {
     pub(super) place: Cell<u16>,
     /// From 1; 0: not numbered yet.
     number: Cell<u32>,
+    /// Its lane's number, +1; 0: not asked yet.
+    lane: Cell<u32>,
     random: Cell<u64>,
+    /// How much more this thread has made live than freed since a new peak was last looked for; not below 0.
+    pub(super) risen: Cell<u64>,
     /// Number of the thread's name, and at which sampled allocation it is asked for again.
     pub(super) name: Cell<u16>,
     pub(super) samples: Cell<u32>,
@@ -60,7 +65,9 @@ thread_local! {
             scope: Cell::new(0),
             place: Cell::new(0),
             number: Cell::new(0),
+            lane: Cell::new(0),
             random: Cell::new(0),
+            risen: Cell::new(0),
             name: Cell::new(0),
             samples: Cell::new(0),
             clock: LastReading::new(),
@@ -101,7 +108,22 @@ impl Local {
         self.number.get() == 0
     }
 
-    /// A number of this thread's own, from 1; spreads threads over shards.
+    /// Where this thread counts.
+    #[inline]
+    pub(super) fn lane(&self) -> Lane {
+        match self.lane.get().checked_sub(1) {
+            Some(number) => Lane::from_number(number),
+            None => {
+                let lane = Lane::of(std::ptr::from_ref(self).addr());
+                // Whoever counts is numbered: by the numbers it is known how many threads there have been.
+                self.number();
+                self.lane.set(lane.number() + 1);
+                lane
+            }
+        }
+    }
+
+    /// A number of this thread's own, from 1.
     pub(super) fn number(&self) -> u32 {
         if self.number.get() == 0 {
             // Relaxed: numbers are handed out once each.

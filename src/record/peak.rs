@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::clock;
+use super::local::Local;
 use crate::sync::sharded::Sharded;
 
 /// Live estimated bytes.
@@ -16,9 +17,9 @@ static PEAK: AtomicI64 = AtomicI64::new(0);
 static PEAK_NANOS: AtomicU64 = AtomicU64::new(0);
 static EPOCH: AtomicU64 = AtomicU64::new(0);
 
-/// A shard's sum is compared with the peak when it crosses a multiple of this, so that the exact mode does
-/// not add up all shards at every allocation.
-const STEP_BITS: u32 = 14;
+/// The peak is looked for when a thread has made this much more live than it has freed since it last looked: the
+/// exact mode does not add up all shards at every allocation. So a peak may be this much higher per thread than noted.
+const STEP: u64 = 1 << 14;
 
 /// The number of peaks so far.
 pub(crate) fn epoch() -> u64 {
@@ -27,11 +28,26 @@ pub(crate) fn epoch() -> u64 {
 }
 
 /// `bytes` (estimated) have become live.
-pub(super) fn add(thread_number: u32, bytes: u64) {
-    let before = LIVE.add(thread_number, bytes as i64);
-    if before >> STEP_BITS == before.wrapping_add(bytes as i64) >> STEP_BITS {
+pub(super) fn add(local: &Local, bytes: u64) {
+    LIVE.add(local.lane(), bytes as i64);
+    let risen = local.risen.get().saturating_add(bytes);
+    if risen < STEP {
+        local.risen.set(risen);
         return;
     }
+    local.risen.set(0);
+    look();
+}
+
+/// `bytes` (estimated) are no longer live.
+pub(super) fn remove(local: &Local, bytes: u64) {
+    LIVE.add(local.lane(), -(bytes as i64));
+    local.risen.set(local.risen.get().saturating_sub(bytes));
+}
+
+/// Notes a new peak if there is one.
+#[inline(never)]
+fn look() {
     let live = LIVE.sum();
     // Relaxed: whoever wins the exchange makes the new peak.
     let peak = PEAK.load(Ordering::Relaxed);
@@ -45,11 +61,6 @@ pub(super) fn add(thread_number: u32, bytes: u64) {
         // Release: pairs with `epoch`.
         EPOCH.fetch_add(1, Ordering::Release);
     }
-}
-
-/// `bytes` (estimated) are no longer live.
-pub(super) fn remove(thread_number: u32, bytes: u64) {
-    LIVE.add(thread_number, -(bytes as i64));
 }
 
 /// Estimated live bytes at the last peak and when it was, nanoseconds since the recorder's start.

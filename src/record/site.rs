@@ -1,36 +1,21 @@
 //! What is kept for one site: an interned stack and its counters. Sites never die and never move.
 
-use super::lifetimes::{BUCKETS, Lifetimes, Rows};
+use super::counters::{Counters, Mine, Spare};
+use super::lifetimes::{BUCKETS, add_pair};
 use super::sampler::Weight;
 use crate::mem::Zeroable;
-use crate::sync::float;
+use crate::sync::lane::Lane;
 use crate::sync::primitive::{AtomicU64, Ordering};
 
-/// Counters that only grow. All-zero is an unused site.
+/// All-zero is an unused site. A cache line that is hardly ever written, and two of counters.
+#[repr(C)]
 pub(crate) struct Site {
-    /// Where the frames are in the word store, and how many (low 16 bits: count; next 8: cut).
-    first_frame: AtomicU64,
-    shape: AtomicU64,
-    /// Sampled allocations and their bytes.
-    objects: AtomicU64,
-    bytes: AtomicU64,
-    /// What the estimates are above the counts.
-    alloc_excess: Excess,
-    /// Of the allocations, as `f64` bits: Σ (1−p)/p² and Σ size²·(1−p)/p².
-    alloc_objects_variance: AtomicU64,
-    alloc_bytes_variance: AtomicU64,
-    /// Freed samples and the bytes they stand for.
-    lifetimes: Lifetimes,
-    free_excess: Excess,
+    /// Where the frames are in the word store (above 24 bits), the cut (8 bits), and how many they are (16 bits).
+    stack: AtomicU64,
     peak: Peak,
-}
-
-/// How much more a weight stands for than the sampled allocation itself. Nothing in exact mode, which therefore
-/// touches two counters per event and not four.
-struct Excess {
-    /// In 1/2^16 objects.
-    objects: AtomicU64,
-    bytes: AtomicU64,
+    /// Frees that found no set to be counted in, and the bytes they stand for.
+    stray_frees: [AtomicU64; 2],
+    counters: Counters,
 }
 
 /// What was live when the program's live estimate last reached a new height, copied on the first change
@@ -72,20 +57,8 @@ unsafe impl Zeroable for Site {
     #[cfg(any(loom, test))]
     fn zeroed() -> Site {
         let zero = || AtomicU64::new(0);
-        let excess = || Excess {
-            objects: zero(),
-            bytes: zero(),
-        };
         Site {
-            first_frame: zero(),
-            shape: zero(),
-            objects: zero(),
-            bytes: zero(),
-            alloc_excess: excess(),
-            alloc_objects_variance: zero(),
-            alloc_bytes_variance: zero(),
-            lifetimes: Lifetimes::zeroed(),
-            free_excess: excess(),
+            stack: zero(),
             peak: Peak {
                 epoch: zero(),
                 objects: zero(),
@@ -93,6 +66,8 @@ unsafe impl Zeroable for Site {
                 objects_estimate: zero(),
                 bytes_estimate: zero(),
             },
+            stray_frees: [zero(), zero()],
+            counters: Counters::zeroed(),
         }
     }
 }
@@ -101,62 +76,76 @@ impl Site {
     /// Sets the stack; before the site is published.
     pub(super) fn describe(&self, first_frame: u64, frame_count: usize, cut: u8) {
         // Relaxed: published by the Release store of the site's number.
-        self.first_frame.store(first_frame, Ordering::Relaxed);
-        self.shape
-            .store(frame_count as u64 | u64::from(cut) << 16, Ordering::Relaxed);
+        self.stack.store(
+            first_frame << 24 | u64::from(cut) << 16 | frame_count as u64 & 0xffff,
+            Ordering::Relaxed,
+        );
     }
 
     /// Position and number of the frames, and the cut's code.
     pub(super) fn shape(&self) -> (u64, usize, u8) {
-        let shape = self.shape.load(Ordering::Relaxed);
-        (
-            self.first_frame.load(Ordering::Relaxed),
-            shape as u16 as usize,
-            (shape >> 16) as u8,
-        )
+        let stack = self.stack.load(Ordering::Relaxed);
+        (stack >> 24, stack as u16 as usize, (stack >> 16) as u8)
     }
 
-    /// One sampled allocation. `epoch`: the program's current peak.
-    pub(super) fn count_alloc(&self, rows: &Rows, size: u64, weight: Weight, epoch: u64) {
-        self.remember_peak(rows, epoch);
-        // Release, here and for frees: a reader who sees a free (Acquire in `read`) sees the allocation counted
-        // before it.
-        self.objects.fetch_add(1, Ordering::Release);
-        self.bytes.fetch_add(size, Ordering::Release);
-        if weight.is_one() {
-            return;
-        }
-        self.alloc_excess.add(size, weight);
-        let variance = weight.count_variance();
-        float::add(&self.alloc_objects_variance, variance);
-        float::add(
-            &self.alloc_bytes_variance,
-            variance * (size as f64 * size as f64),
-        );
+    /// Where the calling thread, whose lane is given, is to count; `None`: there is no room for that.
+    #[inline]
+    pub(crate) fn counters<'a>(
+        &'a self,
+        spare: &'a Spare,
+        lane: Lane,
+        weight: Weight,
+    ) -> Option<Mine<'a>> {
+        self.counters.of(spare, lane, weight.is_one())
+    }
+
+    /// One sampled allocation, counted in `mine`. `epoch`: the program's current peak.
+    #[inline]
+    pub(crate) fn count_alloc(
+        &self,
+        spare: &Spare,
+        mine: Mine<'_>,
+        size: u64,
+        weight: Weight,
+        epoch: u64,
+    ) {
+        self.remember_peak(spare, epoch);
+        mine.count_alloc(size, weight);
     }
 
     /// The free of a sampled allocation that lived for `ticks`. `false`: that is kept wrong, for want of memory.
-    pub(super) fn count_free(
+    #[inline]
+    pub(crate) fn count_free(
         &self,
-        rows: &Rows,
+        spare: &Spare,
+        lane: Lane,
         size: u64,
         weight: Weight,
         ticks: u64,
         epoch: u64,
     ) -> bool {
-        self.remember_peak(rows, epoch);
-        if !weight.is_one() {
-            self.free_excess.add(size, weight);
+        self.remember_peak(spare, epoch);
+        match self.counters(spare, lane, weight) {
+            Some(mine) => mine.count_free(spare, size, weight, ticks),
+            None => {
+                // Release: as in `Mine::count_alloc`.
+                self.stray_frees[0].fetch_add(1, Ordering::Release);
+                self.stray_frees[1].fetch_add(weight.bytes(size), Ordering::Release);
+                false
+            }
         }
-        self.lifetimes.add(rows, ticks, weight.bytes(size))
     }
 
     /// Frees are read before allocations: an allocation is counted before its free, so the difference is
     /// never negative, but for one that is being freed in the same moment.
-    pub(super) fn read(&self, rows: &Rows, epoch: u64) -> SiteRead {
-        let (excess, lifetimes) = self.with_excess(|| self.lifetimes.read(rows));
-        let free = self.freed(excess, sum(&lifetimes));
-        let alloc = self.allocated();
+    pub(crate) fn read(&self, spare: &Spare, epoch: u64) -> SiteRead {
+        let (excess, lifetimes) = self.with_excess(spare, || {
+            let mut lifetimes = self.counters.lifetimes(spare);
+            add_pair(&mut lifetimes[0], self.stray_frees());
+            lifetimes
+        });
+        let free = freed(excess, sum(&lifetimes));
+        let alloc = self.allocated(spare);
         // Acquire: pairs with the Release in `remember_peak`. While the copy is being written nothing has changed
         // here since the peak yet, or only just.
         let peak = if self.peak.epoch.load(Ordering::Acquire) == epoch {
@@ -164,48 +153,44 @@ impl Site {
         } else {
             alloc.minus(free)
         };
+        let (alloc_objects_variance, alloc_bytes_variance) = self.counters.variances(spare);
         SiteRead {
             alloc,
             free,
             peak,
-            alloc_objects_variance: float::load(&self.alloc_objects_variance),
-            alloc_bytes_variance: float::load(&self.alloc_bytes_variance),
+            alloc_objects_variance,
+            alloc_bytes_variance,
             lifetimes,
         }
     }
 
-    fn allocated(&self) -> CountsRead {
-        let objects = self.objects.load(Ordering::Acquire);
-        let bytes = self.bytes.load(Ordering::Acquire);
+    fn allocated(&self, spare: &Spare) -> CountsRead {
+        let sum = self.counters.allocated(spare);
         CountsRead {
-            objects,
-            bytes,
-            objects_estimate: (objects << 16)
-                .wrapping_add(self.alloc_excess.objects.load(Ordering::Acquire)),
-            bytes_estimate: bytes.wrapping_add(self.alloc_excess.bytes.load(Ordering::Acquire)),
+            objects: sum.objects,
+            bytes: sum.bytes,
+            objects_estimate: (sum.objects << 16).wrapping_add(sum.objects_excess),
+            bytes_estimate: sum.bytes.wrapping_add(sum.bytes_excess),
         }
     }
 
-    /// What was freed, from the sum of the lifetimes, which know what each free stood for.
-    /// `excess`: of the bytes, from the same moment.
-    fn freed(&self, excess: u64, sum: (u64, u64)) -> CountsRead {
-        CountsRead {
-            objects: sum.0,
-            bytes: sum.1.saturating_sub(excess),
-            objects_estimate: (sum.0 << 16)
-                .wrapping_add(self.free_excess.objects.load(Ordering::Acquire)),
-            bytes_estimate: sum.1,
-        }
+    fn stray_frees(&self) -> (u64, u64) {
+        // Acquire: pairs with the additions.
+        let [objects, bytes] = &self.stray_frees;
+        (
+            objects.load(Ordering::Acquire),
+            bytes.load(Ordering::Acquire),
+        )
     }
 
-    /// What `read` finds, and the freed bytes' excess that belongs to it. A sampled free adds to both, and the bytes
-    /// themselves are their difference: where one came in between, it is read again, a few times.
-    fn with_excess<T>(&self, read: impl Fn() -> T) -> (u64, T) {
-        let mut before = self.free_excess.bytes.load(Ordering::Acquire);
+    /// What `read` finds, and the freed objects' and bytes' excess that belongs to it. A sampled free adds to both, and the
+    /// bytes themselves are their difference: where one came in between, it is read again, a few times.
+    fn with_excess<T>(&self, spare: &Spare, read: impl Fn() -> T) -> ((u64, u64), T) {
+        let mut before = self.counters.free_excess(spare);
         let mut tries = 0;
         loop {
             let found = read();
-            let after = self.free_excess.bytes.load(Ordering::Acquire);
+            let after = self.counters.free_excess(spare);
             if after == before || tries == 3 {
                 return (after, found);
             }
@@ -216,23 +201,43 @@ impl Site {
 
     /// Before the first change after a new peak: keeps what was live then. Changes that other threads make
     /// to this site in the same moment may be counted on either side.
-    fn remember_peak(&self, rows: &Rows, epoch: u64) {
+    #[inline]
+    fn remember_peak(&self, spare: &Spare, epoch: u64) {
         let seen = self.peak.epoch.load(Ordering::Relaxed);
-        if seen >= epoch
-            || self
-                .peak
-                .epoch
-                // Relaxed: the winner alone writes the copy, and publishes it below.
-                .compare_exchange(seen, epoch | COPYING, Ordering::Relaxed, Ordering::Relaxed)
-                .is_err()
+        if seen < epoch {
+            self.keep_peak(spare, seen, epoch);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn keep_peak(&self, spare: &Spare, seen: u64, epoch: u64) {
+        if self
+            .peak
+            .epoch
+            // Relaxed: the winner alone writes the copy, and publishes it below.
+            .compare_exchange(seen, epoch | COPYING, Ordering::Relaxed, Ordering::Relaxed)
+            .is_err()
         {
             return;
         }
-        let (excess, total) = self.with_excess(|| self.lifetimes.total(rows));
-        let free = self.freed(excess, total);
-        self.peak.write(self.allocated().minus(free));
+        let (excess, mut total) = self.with_excess(spare, || self.counters.freed(spare));
+        add_pair(&mut total, self.stray_frees());
+        self.peak
+            .write(self.allocated(spare).minus(freed(excess, total)));
         // Release: who sees the epoch sees the copy.
         self.peak.epoch.store(epoch, Ordering::Release);
+    }
+}
+
+/// What was freed, from the sum of the lifetimes, which know what each free stood for.
+/// `excess`: of the objects and bytes, from the same moment.
+fn freed(excess: (u64, u64), sum: (u64, u64)) -> CountsRead {
+    CountsRead {
+        objects: sum.0,
+        bytes: sum.1.saturating_sub(excess.1),
+        objects_estimate: (sum.0 << 16).wrapping_add(excess.0),
+        bytes_estimate: sum.1,
     }
 }
 
@@ -240,16 +245,6 @@ fn sum(lifetimes: &[(u64, u64); BUCKETS]) -> (u64, u64) {
     lifetimes.iter().fold((0u64, 0u64), |sum, bucket| {
         (sum.0.wrapping_add(bucket.0), sum.1.wrapping_add(bucket.1))
     })
-}
-
-impl Excess {
-    fn add(&self, size: u64, weight: Weight) {
-        // Release: as for the counts.
-        self.objects
-            .fetch_add(weight.objects() - Weight::ONE.objects(), Ordering::Release);
-        self.bytes
-            .fetch_add(weight.bytes(size) - size, Ordering::Release);
-    }
 }
 
 impl Peak {
@@ -288,21 +283,31 @@ impl CountsRead {
 mod tests {
     use super::*;
 
+    fn alloc(spare: &Spare, site: &Site, size: u64, weight: Weight, epoch: u64) {
+        let mine = site.counters(spare, Lane::from_number(0), weight).unwrap();
+        site.count_alloc(spare, mine, size, weight, epoch);
+    }
+
+    /// By another thread.
+    fn free(spare: &Spare, site: &Site, size: u64, weight: Weight, ticks: u64, epoch: u64) {
+        assert!(site.count_free(spare, Lane::from_number(1), size, weight, ticks, epoch));
+    }
+
     #[test]
     fn a_site_fits_its_budget() {
         // With the 42 frames of a deep stack (336 bytes), its index entry and half of a table empty: below 1 KiB.
-        assert!(size_of::<Site>() <= 200, "{}", size_of::<Site>());
+        assert_eq!(size_of::<Site>(), 192, "three cache lines");
     }
 
     #[test]
     fn what_is_freed_leaves_nothing() {
-        let (rows, site) = (Rows::empty(), Site::zeroed());
+        let (spare, site) = (Spare::new(), Site::zeroed());
         for size in [1u64, 64, 524_288, 3_000_000] {
             let weight = Weight::new(size, 524_288);
-            site.count_alloc(&rows, size, weight, 0);
-            site.count_free(&rows, size, weight, 9, 0);
+            alloc(&spare, &site, size, weight, 0);
+            free(&spare, &site, size, weight, 9, 0);
         }
-        let read = site.read(&rows, 0);
+        let read = site.read(&spare, 0);
         assert_eq!(read.alloc, read.free);
         assert_eq!(
             read.lifetimes
@@ -316,20 +321,24 @@ mod tests {
 
     #[test]
     fn the_peak_is_what_was_live_when_it_was_set() {
-        let (rows, site) = (Rows::empty(), Site::zeroed());
+        let (spare, site) = (Spare::new(), Site::zeroed());
         let weight = Weight::new(10, 1);
-        site.count_alloc(&rows, 10, weight, 0);
-        site.count_alloc(&rows, 10, weight, 0);
-        assert_eq!(site.read(&rows, 1).peak.bytes, 20, "no change since peak 1");
-        site.count_free(&rows, 10, weight, 0, 1);
-        site.count_free(&rows, 10, weight, 0, 1);
+        alloc(&spare, &site, 10, weight, 0);
+        alloc(&spare, &site, 10, weight, 0);
         assert_eq!(
-            site.read(&rows, 1).peak.bytes,
+            site.read(&spare, 1).peak.bytes,
+            20,
+            "no change since peak 1"
+        );
+        free(&spare, &site, 10, weight, 0, 1);
+        free(&spare, &site, 10, weight, 0, 1);
+        assert_eq!(
+            site.read(&spare, 1).peak.bytes,
             20,
             "kept from before the first change"
         );
         assert_eq!(
-            site.read(&rows, 2).peak.bytes,
+            site.read(&spare, 2).peak.bytes,
             0,
             "a later peak sees what is live now"
         );

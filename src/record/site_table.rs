@@ -8,7 +8,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
-use super::lifetimes::Rows;
+use super::counters::Spare;
 use super::live_map::MAX_SITES;
 use super::site::{Site, SiteRead};
 use crate::mem::{Published, Words, place_in_doubling_chunks};
@@ -33,7 +33,7 @@ pub(crate) struct SiteTable {
     sites: [Published<Site>; CHUNKS],
     count: AtomicU32,
     frames: Words,
-    lifetimes: Rows,
+    spare: Spare,
 }
 
 impl SiteTable {
@@ -57,7 +57,7 @@ impl SiteTable {
             sites,
             count: AtomicU32::new(OVERFLOW + 1),
             frames: Words::new(),
-            lifetimes: Rows::new(),
+            spare: Spare::new(),
         }
     }
 
@@ -69,7 +69,7 @@ impl SiteTable {
             sites: std::array::from_fn(|chunk| Published::new(1 << (CHUNK_BITS + chunk))),
             count: AtomicU32::new(OVERFLOW + 1),
             frames: Words::new(),
-            lifetimes: Rows::empty(),
+            spare: Spare::new(),
         }
     }
 
@@ -241,14 +241,14 @@ impl SiteTable {
         self.sites.get(chunk)?.get()?.get(offset)
     }
 
-    /// Where sites keep lifetimes that they have no room for.
-    pub(crate) fn lifetimes(&self) -> &Rows {
-        &self.lifetimes
+    /// Where sites keep what they have no room for.
+    pub(crate) fn spare(&self) -> &Spare {
+        &self.spare
     }
 
     /// The counters of a site, read out; `epoch`: the program's current peak.
     pub(crate) fn read(&self, number: u32, epoch: u64) -> Option<SiteRead> {
-        Some(self.site(number)?.read(&self.lifetimes, epoch))
+        Some(self.site(number)?.read(&self.spare, epoch))
     }
 
     /// The overflow site, whose memory is taken now if it has not been.

@@ -23,6 +23,7 @@ mod unwind {
 #[path = "../../src/record"]
 mod record {
     pub(crate) mod clock;
+    pub(crate) mod counters;
     pub(crate) mod lifetimes;
     pub(crate) mod live_map;
     pub(crate) mod sampler;
@@ -42,6 +43,8 @@ fn check(model: impl Fn() + Sync + Send + 'static) {
 
 #[cfg(test)]
 mod chunks;
+#[cfg(test)]
+mod counters;
 #[cfg(test)]
 mod map;
 #[cfg(test)]
