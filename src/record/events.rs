@@ -162,7 +162,7 @@ fn record(local: &Local, address: usize, size: u64, interval: u64) {
     }
     // Where everything is recorded, a thread's stacks differ little from one event to the next.
     let last = match interval {
-        EXACT => LastCapture::claim(local.number()),
+        EXACT => LastCapture::claim(local.lane()),
         _ => None,
     };
     let site = site_of_this_stack(local, last.as_ref(), weight.bytes(size));

@@ -133,10 +133,14 @@ impl LiveMap {
     pub(crate) fn remove(&self, address: u64) -> Option<Live> {
         let count = self.count.load(Ordering::Acquire);
         for buckets in self.levels[..count].iter().rev().filter_map(Published::get) {
-            for bucket in candidates(buckets, address) {
-                if let Some(live) = remove_from(bucket, address) {
-                    return Some(live);
-                }
+            // One after the other: the second is only looked for where the first does not have it.
+            let first = candidate(buckets, address, FIRST)?;
+            if let Some(live) = remove_from(first, address) {
+                return Some(live);
+            }
+            let second = candidate(buckets, address, SECOND)?;
+            if let Some(live) = remove_from(second, address) {
+                return Some(live);
             }
         }
         None
@@ -191,30 +195,37 @@ const BUCKET_SHIFT: u32 = 7;
 /// allocated together is looked up together, and the processor finds the table's page where it found the last.
 const RUN_BITS: u32 = if cfg!(loom) { 0 } else { 5 };
 
-/// The two buckets of an address; they may be the same one.
+/// An address has two buckets, by two independent odd constants; they may be the same one.
+const FIRST: u64 = 0x9e37_79b9_7f4a_7c15;
+const SECOND: u64 = 0xc2b2_ae3d_27d4_eb4f;
+
+/// One of the buckets of an address; always there.
 #[inline]
-fn candidates(buckets: &'static [Bucket], address: u64) -> [&'static Bucket; 2] {
-    // Fibonacci hashing of the page, twice, with independent odd constants: the top bits depend on all lower ones.
+fn candidate(buckets: &'static [Bucket], address: u64, constant: u64) -> Option<&'static Bucket> {
+    // Fibonacci hashing of the page, twice: the top bits depend on all lower ones.
     let page = if cfg!(loom) {
         address
     } else {
         address >> (BUCKET_SHIFT + RUN_BITS)
     };
     let run_bits = buckets.len().trailing_zeros() - RUN_BITS;
-    let pick = |constant: u64| {
-        let hash = page.wrapping_mul(constant);
-        let hash = (hash ^ hash >> 29).wrapping_mul(constant);
-        let run = hash.checked_shr(64 - run_bits).unwrap_or(0);
-        // The place within the run is turned by the hash: allocators put their large blocks at the same offset of
-        // every page.
-        let within = (address >> BUCKET_SHIFT ^ hash) & ((1 << RUN_BITS) - 1);
-        &buckets[(run << RUN_BITS | within) as usize]
-    };
-    [pick(0x9e37_79b9_7f4a_7c15), pick(0xc2b2_ae3d_27d4_eb4f)]
+    let hash = page.wrapping_mul(constant);
+    let hash = (hash ^ hash >> 29).wrapping_mul(constant);
+    // Its top bits; in two steps, because there may be none.
+    let run = hash >> 1 >> (63 - run_bits);
+    // The place within the run is turned by the hash: allocators put their large blocks at the same offset of
+    // every page.
+    let within = (address >> BUCKET_SHIFT ^ hash) & ((1 << RUN_BITS) - 1);
+    buckets.get((run << RUN_BITS | within) as usize)
 }
 
 fn insert_at(buckets: &'static [Bucket], address: u64, values: [u64; 2]) -> bool {
-    let [first, second] = candidates(buckets, address);
+    let (Some(first), Some(second)) = (
+        candidate(buckets, address, FIRST),
+        candidate(buckets, address, SECOND),
+    ) else {
+        return false;
+    };
     let room = empty_slots(first);
     // The second bucket costs another cache line, so it is only looked at when the first fills up; then
     // the emptier one is taken, which is what lets both get full.
@@ -262,26 +273,32 @@ fn insert_into(bucket: &Bucket, address: u64, values: [u64; 2]) -> bool {
     false
 }
 
+#[inline]
 fn remove_from(bucket: &Bucket, address: u64) -> Option<Live> {
     for slot in 0..SLOTS {
         // Relaxed: a match is confirmed by the exchange.
         let key = bucket[slot].load(Ordering::Relaxed);
-        if key & ADDRESS != address {
-            continue;
-        }
-        // The address came to this thread by the program's own synchronisation, and its entry with it; the
-        // Acquire covers programs that only got it by luck.
-        fence(Ordering::Acquire);
-        let values = read_values(bucket, slot);
-        // Release: the values have been read before the slot can be taken again.
-        if bucket[slot]
-            .compare_exchange(key, key & !ADDRESS, Ordering::Release, Ordering::Relaxed)
-            .is_ok()
+        // But for the sequence they are the same.
+        if (key ^ address) << ADDRESS.leading_zeros() == 0
+            && let Some(live) = take(bucket, slot, key)
         {
-            return Some(Live::unpack(values));
+            return Some(live);
         }
     }
     None
+}
+
+/// Empties a slot whose key was `key`.
+fn take(bucket: &Bucket, slot: usize, key: u64) -> Option<Live> {
+    // The address came to this thread by the program's own synchronisation, and its entry with it; the
+    // Acquire covers programs that only got it by luck.
+    fence(Ordering::Acquire);
+    let values = read_values(bucket, slot);
+    // Release: the values have been read before the slot can be taken again.
+    bucket[slot]
+        .compare_exchange(key, key & !ADDRESS, Ordering::Release, Ordering::Relaxed)
+        .ok()
+        .map(|_| Live::unpack(values))
 }
 
 fn read_values(bucket: &Bucket, slot: usize) -> [u64; 2] {

@@ -7,39 +7,52 @@
 //! depth from somewhere else finds the same frame with another return address. Reading two words per frame costs a
 //! third of a walk.
 //!
-//! Memory for this is a few dozen places that threads share by their number: whoever finds its place taken walks the
-//! whole stack.
+//! Memory for this is a place for each thread that has a lane of its own; others walk the whole stack. Who inherits a
+//! lane inherits what is remembered: it is not believed, but read again.
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::stack_hash;
+use crate::sync::lane::{self, Lane};
 
 /// Deepest stack remembered.
 const DEPTH: usize = 256;
 
 /// Four words: a header, or a frame: its pc with its rule on top, rsp, rbp, and the hash of the stack up to here.
-type Row = [AtomicU64; 4];
+pub(super) type Row = [AtomicU64; 4];
 
-/// Two headers (claim, owner, generation, length; site), the last capture's frames root first, and those that the present
-/// one has found so far, leaf first.
-type Place = [Row; FRESH + DEPTH];
-const KEPT: usize = 2;
-const FRESH: usize = KEPT + DEPTH;
+/// A header (claim, site, generation, length), the last capture's frames root first, and those that the present one has
+/// found so far, leaf first.
+struct Place {
+    header: Row,
+    kept: [Row; DEPTH],
+    fresh: [Row; DEPTH],
+}
 
-const PLACES: usize = 64;
 /// 1 MiB of .bss, touched as used.
-static POOL: [Place; PLACES] =
-    [const { [const { [const { AtomicU64::new(0) }; 4] }; FRESH + DEPTH] }; PLACES];
+static POOL: [Place; lane::OWN] = [const {
+    Place {
+        header: ZERO,
+        kept: [const { ZERO }; DEPTH],
+        fresh: [const { ZERO }; DEPTH],
+    }
+}; lane::OWN];
+#[expect(
+    clippy::declare_interior_mutable_const,
+    reason = "zeros for the table above, never used in place"
+)]
+const ZERO: Row = [const { AtomicU64::new(0) }; 4];
 
 /// Where the places lie and how long they are, bytes.
 pub(crate) fn place_of_pool() -> (usize, usize) {
     (POOL.as_ptr() as usize, size_of_val(&POOL))
 }
 
-/// Bits of a pc; above them the rule's slot, and whether the rule is plain.
+/// Bits of a pc; above them the rule's slot in words, and whether the rule is plain.
 const PC: u64 = (1 << 47) - 1;
-const SLOT_SHIFT: u32 = 48;
+const SLOT_SHIFT: u32 = 52;
 const PLAIN: u64 = 1 << 63;
 
 /// Raised when rules are forgotten: a frame's rule is part of what is remembered.
@@ -51,172 +64,131 @@ pub(super) fn forget() {
     GENERATION.fetch_add(1, Ordering::Release);
 }
 
-/// A place, claimed by one thread until this is dropped.
+/// A place, claimed until this is dropped.
 pub(crate) struct LastCapture {
-    rows: &'static Place,
+    place: &'static Place,
     /// Frames of the last capture that the walk has not gone past yet.
-    ahead: std::cell::Cell<usize>,
+    ahead: Cell<usize>,
     /// Frames of the last capture, from the root on, that the present one has as well.
-    kept: std::cell::Cell<usize>,
+    met: Cell<usize>,
 }
+
+const CLAIM: usize = 0;
+/// The site, + 1; 0: not noted.
+const SITE: usize = 1;
+const GENERATION_SEEN: usize = 2;
+const LENGTH: usize = 3;
 
 impl Drop for LastCapture {
     fn drop(&mut self) {
-        // Release: the next owner sees what was written.
-        self.rows[0][0].store(0, Ordering::Release);
+        self.set(CLAIM, 0);
     }
 }
 
 impl LastCapture {
-    /// The place of the thread with this number; `None`: taken (by another thread, or by what this signal handler has
-    /// interrupted).
-    pub(crate) fn claim(thread_number: u32) -> Option<LastCapture> {
-        let rows = &POOL[thread_number as usize % PLACES];
-        // Acquire: pairs with the Release in `drop`.
-        if rows[0][0].swap(1, Ordering::Acquire) != 0 {
+    /// The place of the calling thread, whose lane is given; `None`: it has none, or this is a signal handler that has
+    /// interrupted a capture.
+    pub(crate) fn claim(lane: Lane) -> Option<LastCapture> {
+        if !lane.is_own() {
             return None;
         }
         let last = LastCapture {
-            rows,
-            ahead: std::cell::Cell::new(0),
-            kept: std::cell::Cell::new(0),
+            place: POOL.get(lane.number() as usize)?,
+            ahead: Cell::new(0),
+            met: Cell::new(0),
         };
-        let owner = u64::from(thread_number);
+        // No exchange: no other thread uses this place, and a handler that comes in between is done before this goes on.
+        if last.get(CLAIM) != 0 {
+            std::mem::forget(last);
+            return None;
+        }
+        last.set(CLAIM, 1);
+        // Acquire: see `forget`.
         let generation = GENERATION.load(Ordering::Acquire);
-        if last.get(0, 1) != owner || last.get(0, 2) != generation {
-            last.set(0, 1, owner);
-            last.set(0, 2, generation);
+        if last.get(GENERATION_SEEN) != generation {
+            last.set(GENERATION_SEEN, generation);
             last.set_len(0);
         }
         last.ahead.set(last.len());
         Some(last)
     }
 
-    // Relaxed throughout: the claim makes the place one thread's own.
+    // Relaxed throughout: a place is one thread's own.
     #[inline]
-    fn get(&self, row: usize, word: usize) -> u64 {
-        match self.rows.get(row) {
-            Some(row) => row[word].load(Ordering::Relaxed),
-            None => 0,
-        }
+    fn get(&self, word: usize) -> u64 {
+        self.place.header[word].load(Ordering::Relaxed)
     }
 
     #[inline]
-    fn set(&self, row: usize, word: usize, value: u64) {
-        if let Some(row) = self.rows.get(row) {
-            row[word].store(value, Ordering::Relaxed);
-        }
+    fn set(&self, word: usize, value: u64) {
+        self.place.header[word].store(value, Ordering::Relaxed);
     }
 
     fn len(&self) -> usize {
-        (self.get(0, 3) as usize).min(DEPTH)
+        (self.get(LENGTH) as usize).min(DEPTH)
     }
 
     fn set_len(&self, len: usize) {
-        self.set(0, 3, len as u64);
-        self.set(1, 0, 0);
+        self.set(LENGTH, len as u64);
+        self.set(SITE, 0);
     }
 
-    /// Notes the frame that the present walk has found as its `n`th, counted from 1 at the leaf. `slot`: its rule is plain,
-    /// and this many words below the CFA is the caller's rbp (0: unchanged); `None`: any other rule.
+    /// For a walk that begins or goes on: the frames of the last capture that it has not gone past, root first, and where
+    /// it is to [`note`] those that it finds.
     #[inline]
-    pub(super) fn note(&self, n: usize, pc: u64, rsp: u64, rbp: u64, slot: Option<u32>) {
-        let rule = match slot {
-            Some(slot) => PLAIN | u64::from(slot) << SLOT_SHIFT,
-            None => 0,
-        };
-        if let Some(row) = self.rows.get(FRESH - 1 + n) {
-            row[0].store(pc & PC | rule, Ordering::Relaxed);
-            row[1].store(rsp, Ordering::Relaxed);
-            row[2].store(rbp, Ordering::Relaxed);
-        }
+    pub(super) fn open(&self) -> (&'static [Row], &'static [Row]) {
+        let ahead = self.place.kept.get(..self.ahead.get()).unwrap_or(&[]);
+        (ahead, &self.place.fresh)
     }
 
-    /// Whether the last capture had this frame, and everything from here on is as it was; `read` reads the stack.
-    /// `before`: frames that the present walk has found already; the whole must not be deeper than can be kept.
+    /// The walk pauses or ends with these frames ahead, and `met` the last of them or not.
     #[inline]
-    pub(super) fn meets(
-        &self,
-        before: usize,
-        pc: u64,
-        rsp: u64,
-        rbp: u64,
-        read: impl FnMut(u64) -> Option<u64>,
-    ) -> bool {
-        let mut ahead = self.ahead.get();
-        // Towards the root rsp grows: what lies below has been left behind.
-        while ahead > 0 && self.get(KEPT + ahead - 1, 1) < rsp {
-            ahead -= 1;
+    pub(super) fn close(&self, ahead: &[Row], met: bool) {
+        self.ahead.set(ahead.len());
+        if met {
+            self.met.set(ahead.len());
         }
-        self.ahead.set(ahead);
-        if ahead == 0 {
-            return false;
-        }
-        let row = KEPT + ahead - 1;
-        self.get(row, 1) == rsp
-            && self.get(row, 0) & PC == pc
-            && self.get(row, 2) == rbp
-            && before + ahead <= DEPTH
-            && self.is_unchanged(ahead, read)
-    }
-
-    /// Whether the callers of the first `ahead` frames are what they were.
-    fn is_unchanged(&self, ahead: usize, mut read: impl FnMut(u64) -> Option<u64>) -> bool {
-        let mut index = ahead;
-        // Plain loops and plain reads: a debug build pays for each adaptor with stack, and this runs on small ones.
-        while index > 1 {
-            index -= 1;
-            let (row, caller) = (KEPT + index, KEPT + index - 1);
-            let rule = self.get(row, 0);
-            let cfa = self.get(caller, 1);
-            let slot = rule >> SLOT_SHIFT & 0x7fff;
-            // The return address lies one past the address that is kept.
-            let same = rule & PLAIN != 0
-                && read(cfa.wrapping_sub(8)) == Some((self.get(caller, 0) & PC).wrapping_add(1))
-                && (slot == 0 || read(cfa.wrapping_sub(slot * 8)) == Some(self.get(caller, 2)));
-            if !same {
-                // The walk may still come upon what lies further on.
-                self.ahead.set(index);
-                return false;
-            }
-        }
-        self.kept.set(ahead);
-        true
     }
 
     /// The walk found `fresh` frames and then met the last capture (or not: then it reached the stack's end). From now on
     /// this is the last capture.
     pub(super) fn keep(&self, fresh: usize) {
-        let kept = self.kept.get();
-        if fresh == 0 && kept == self.len() {
+        let met = self.met.get();
+        if fresh == 0 && met == self.len() {
             return; // the very same stack, and its site
         }
-        let len = kept + fresh;
-        if len > DEPTH {
+        let (Some(from), Some(to)) = (
+            self.place.fresh.get(..fresh),
+            self.place.kept.get(met..met + fresh),
+        ) else {
             return self.set_len(0);
-        }
-        self.set_len(len);
-        let mut hash = match kept {
-            0 => stack_hash::START,
-            kept => self.get(KEPT + kept - 1, 3),
         };
-        let mut number = 0;
-        while number < fresh {
-            // Root first: the frame found last comes first.
-            let (from, to) = (FRESH + fresh - 1 - number, KEPT + kept + number);
-            let pc = self.get(from, 0);
+        self.set_len(met + fresh);
+        let mut hash = match met.checked_sub(1).and_then(|n| self.place.kept.get(n)) {
+            None => stack_hash::START,
+            Some(row) => row[3].load(Ordering::Relaxed),
+        };
+        // Root first: the frame found last comes first. A plain loop over slices: a debug build pays for each adaptor
+        // with stack, and this runs on small ones.
+        let (mut from, mut to) = (from, to);
+        while let ([first @ .., row], [kept, rest @ ..]) = (from, to) {
+            (from, to) = (first, rest);
+            let pc = row[0].load(Ordering::Relaxed);
             hash = stack_hash::step(hash, pc & PC);
-            self.set(to, 0, pc);
-            self.set(to, 1, self.get(from, 1));
-            self.set(to, 2, self.get(from, 2));
-            self.set(to, 3, hash);
-            number += 1;
+            kept[0].store(pc, Ordering::Relaxed);
+            kept[1].store(row[1].load(Ordering::Relaxed), Ordering::Relaxed);
+            kept[2].store(row[2].load(Ordering::Relaxed), Ordering::Relaxed);
+            kept[3].store(hash, Ordering::Relaxed);
         }
     }
 
-    /// The present stack is not one to go on from.
-    pub(super) fn clear(&self) {
+    /// The present stack is not one to go on from: its frames, as many as have been noted, go to `frames`.
+    #[cold]
+    pub(super) fn give(&self, frames: &[Cell<u64>]) {
         self.set_len(0);
+        for (frame, row) in frames.iter().zip(&self.place.fresh) {
+            frame.set(row[0].load(Ordering::Relaxed) & PC);
+        }
     }
 
     /// The stack, leaf first, and its [hash](stack_hash); `None`: it was not kept.
@@ -226,8 +198,7 @@ impl LastCapture {
         impl ExactSizeIterator<Item = u64> + DoubleEndedIterator + Clone,
         u64,
     )> {
-        let len = self.len();
-        let rows = self.rows.get(KEPT..KEPT + len)?;
+        let rows = self.place.kept.get(..self.len())?;
         let hash = rows.last()?[3].load(Ordering::Relaxed);
         let frames = rows.iter().rev();
         Some((frames.map(|row| row[0].load(Ordering::Relaxed) & PC), hash))
@@ -235,11 +206,84 @@ impl LastCapture {
 
     /// The site of this very stack, if it was noted.
     pub(crate) fn site(&self) -> Option<u32> {
-        (self.get(1, 0) as u32).checked_sub(1)
+        (self.get(SITE) as u32).checked_sub(1)
     }
 
     /// Notes the site of the stack that was kept.
     pub(crate) fn set_site(&self, site: u32) {
-        self.set(1, 0, u64::from(site) + 1);
+        self.set(SITE, u64::from(site) + 1);
     }
+}
+
+/// Notes a frame that the present walk has found, with a pc below 2^47. `rule`: 0, or of a plain rule bit 63, and from bit
+/// 52 on how many words below the CFA the caller's rbp is (0: unchanged).
+#[inline]
+pub(super) fn note(row: &Row, pc: u64, rsp: u64, rbp: u64, rule: u64) {
+    row[0].store(pc | rule, Ordering::Relaxed);
+    row[1].store(rsp, Ordering::Relaxed);
+    row[2].store(rbp, Ordering::Relaxed);
+}
+
+/// Whether the last capture had this frame, and everything from here on is as it was. `before`: frames that the present
+/// walk has found already; the whole must not be deeper than can be kept.
+#[inline]
+pub(super) fn meets(
+    ahead: &mut &[Row],
+    before: usize,
+    pc: u64,
+    rsp: u64,
+    rbp: u64,
+    stack: &mut impl Read,
+) -> bool {
+    // Towards the root rsp grows: what lies below has been left behind.
+    let mut rows = *ahead;
+    let met = loop {
+        let [rest @ .., row] = rows else { break false };
+        let at = row[1].load(Ordering::Relaxed);
+        if at >= rsp {
+            break at == rsp
+                && row[0].load(Ordering::Relaxed) & PC == pc
+                && row[2].load(Ordering::Relaxed) == rbp
+                && before + rows.len() <= DEPTH;
+        }
+        rows = rest;
+    };
+    if !met {
+        *ahead = rows;
+        return false;
+    }
+    let left = unchanged(rows, stack);
+    let met = left == rows.len();
+    *ahead = rows.get(..left).unwrap_or(rows);
+    met
+}
+
+/// The stack's words.
+pub(super) trait Read {
+    /// The word at this address; `None`: it cannot be read.
+    fn word(&mut self, address: u64) -> Option<u64>;
+}
+
+/// All the rows, if the callers of their last are what they were; otherwise fewer, without those of which that is known not
+/// to be so: the walk may still come upon what lies further on.
+#[inline(never)]
+fn unchanged(rows: &[Row], stack: &mut impl Read) -> usize {
+    let mut left = rows;
+    while let [rest @ .., row] = left {
+        let Some(caller) = rest.last() else { break };
+        let rule = row[0].load(Ordering::Relaxed);
+        let cfa = caller[1].load(Ordering::Relaxed);
+        let slot = (rule >> SLOT_SHIFT & 0x7ff) << 3;
+        // The return address lies one past the address that is kept.
+        let pc = caller[0].load(Ordering::Relaxed) & PC;
+        let same = rule & PLAIN != 0
+            && stack.word(cfa.wrapping_sub(8)) == Some(pc.wrapping_add(1))
+            && (slot == 0
+                || stack.word(cfa.wrapping_sub(slot)) == Some(caller[2].load(Ordering::Relaxed)));
+        if !same {
+            return rest.len();
+        }
+        left = rest;
+    }
+    rows.len()
 }

@@ -153,7 +153,8 @@ pub mod internals {
         /// The same, going on from the last capture of the thread with this number; its frames go to `frames` as well.
         #[inline(always)]
         pub fn capture_again(&self, frames: &[Cell<u64>], number: u32) -> (usize, Option<Cut>) {
-            let Some(last) = super::last::LastCapture::claim(number) else {
+            let lane = crate::sync::lane::Lane::from_number(number);
+            let Some(last) = super::last::LastCapture::claim(lane) else {
                 return self.capture(frames);
             };
             let c = super::capture(frames, &self.0, Some(&last));

@@ -19,9 +19,9 @@ pub(crate) use stack::StackCache;
 use self::cfi::Machine;
 use self::entry::Entry;
 use self::full::Full;
-use self::rule::{Rule, SIGNAL_RBP, SIGNAL_RIP, SIGNAL_RSP};
+use self::rule::{Packed, Rule, SIGNAL_RBP, SIGNAL_RIP, SIGNAL_RSP};
 use self::stack::Reader;
-use super::last::LastCapture;
+use super::last::{self, LastCapture};
 use super::{Captured, code_of_cut, cut_from_code};
 use crate::profile::Cut;
 use crate::sys::objects::{self, Object};
@@ -126,6 +126,20 @@ impl Frame {
     }
 }
 
+impl Frame {
+    /// The frame that has this [`lookup`](Frame::lookup) address.
+    #[inline]
+    fn looked_up(pc: u64, rsp: u64, rbp: u64, exact: bool) -> Frame {
+        let rip = if exact { pc } else { pc.wrapping_add(1) };
+        Frame {
+            rip,
+            rsp,
+            rbp,
+            exact,
+        }
+    }
+}
+
 enum Stop {
     /// No return address: the stack's end.
     Whole,
@@ -176,7 +190,7 @@ unsafe extern "C" fn walk(
     if let Some(last) = last {
         match stop {
             Stop::Met | Stop::End => last.keep(n),
-            _ => last.clear(),
+            _ => last.give(frames.get(..n).unwrap_or(frames)),
         }
     }
     let cut = match stop {
@@ -231,12 +245,17 @@ fn plain(
         }
         match fast(frames, n, frame, reader, last, known) {
             Stop::Passed => known = None,
+            Stop::Unknown if *n >= frames.len() => return Stop::Cut(Cut::Depth),
             // Here, so that finding a rule does not need its stack on top of the walk's.
             Stop::Unknown => match look_up(frame.lookup()) {
-                Ok(rule) => known = Some(rule),
+                Ok(rule) => known = Some(rule.packed()),
                 Err(cut) => {
-                    if let Some(place) = frames.get(*n) {
-                        place.set(frame.lookup());
+                    let (pc, rsp, rbp) = (frame.lookup(), frame.rsp, frame.rbp);
+                    if let Some(row) = last.and_then(|last| last.open().1.get(*n)) {
+                        last::note(row, pc & ((1 << 47) - 1), rsp, rbp, 0);
+                        *n = n.wrapping_add(1);
+                    } else if let Some(place) = frames.get(*n) {
+                        place.set(pc);
                         *n = n.wrapping_add(1);
                     }
                     return Stop::Cut(cut);
@@ -247,8 +266,8 @@ fn plain(
     }
 }
 
-/// Stores `frame` and its callers' lookup addresses from `frames[*n]` on; without a last capture, those of one frame.
-/// `known`: the first frame's rule.
+/// Stores `frame` and its callers' lookup addresses from `frames[*n]` on, or in `last` if there is one; without, those of one
+/// frame. `known`: the first frame's rule.
 #[inline(never)]
 fn fast(
     frames: &[Cell<u64>],
@@ -256,98 +275,100 @@ fn fast(
     frame: &mut Frame,
     reader: &mut Reader<'_>,
     last: Option<&LastCapture>,
-    mut known: Option<Rule>,
+    mut known: Option<Packed>,
 ) -> Stop {
+    let (mut ahead, fresh) = match last {
+        Some(last) => last.open(),
+        None => (EMPTY, EMPTY),
+    };
+    let fresh = fresh.get(..frames.len()).unwrap_or(fresh);
+    let mut found = *n;
     let Frame {
-        mut rip,
-        mut rsp,
-        mut rbp,
-        ..
+        mut rsp, mut rbp, ..
     } = *frame;
+    let mut exact = frame.exact;
     let mut pc = frame.lookup();
-    loop {
-        if let Some(last) = last
-            && last.meets(*n, pc, rsp, rbp, |at| reader.read(at))
-        {
-            return Stop::Met;
+    let stop = loop {
+        if last::meets(&mut ahead, found, pc, rsp, rbp, reader) {
+            break Stop::Met;
         }
-        let Some(place) = frames.get(*n) else {
-            return Stop::Cut(Cut::Depth);
-        };
         let Some(rule) = known.take().or_else(|| rule::cached(pc)) else {
-            *frame = Frame {
-                rip,
-                rsp,
-                rbp,
-                exact: pc == rip,
-            };
-            return Stop::Unknown;
-        };
-        place.set(pc);
-        *n = n.wrapping_add(1);
-        if let Some(last) = last {
-            last.note(*n, pc, rsp, rbp, rule.plain_slot());
-        }
-        let (base, cfa, slot) = match rule {
-            Rule::Rsp { cfa, slot } => (rsp, cfa, slot),
-            Rule::Rbp { cfa, slot } => (rbp, cfa, slot),
-            rule => {
-                *frame = Frame {
-                    rip,
-                    rsp,
-                    rbp,
-                    exact: false,
-                };
-                match unusual(rule, frame, reader) {
-                    None if last.is_none() => return Stop::Passed,
-                    None => {
-                        Frame { rip, rsp, rbp, .. } = *frame;
-                        pc = frame.lookup();
-                        continue;
-                    }
-                    Some(stop) => return stop,
-                }
+            if pc == u64::MAX && !exact {
+                break Stop::Whole; // the return address is 0
             }
+            *frame = Frame::looked_up(pc, rsp, rbp, exact);
+            break Stop::Unknown;
         };
-        let cfa = base.wrapping_add(u64::from(cfa) << 3);
-        let is_rbp = matches!(rule, Rule::Rbp { .. });
+        let row = fresh.get(found);
+        if let Some(row) = row {
+            let remembered = if rule.is_plain() {
+                rule.remembered()
+            } else {
+                0
+            };
+            last::note(row, pc, rsp, rbp, remembered);
+        } else if let Some(place) = frames.get(found) {
+            place.set(pc);
+        } else {
+            break Stop::Cut(Cut::Depth);
+        }
+        found = found.wrapping_add(1);
+        if !rule.is_plain() {
+            *frame = Frame::looked_up(pc, rsp, rbp, exact);
+            match unusual(rule.rule(), frame, reader) {
+                None if last.is_none() => break Stop::Passed,
+                None => {
+                    Frame {
+                        rsp,
+                        rbp,
+                        exact,
+                        ..
+                    } = *frame;
+                    pc = frame.lookup();
+                    continue;
+                }
+                Some(stop) => break stop,
+            }
+        }
+        let is_rbp = rule.is_rbp();
+        let cfa = if is_rbp { rbp } else { rsp }.wrapping_add(rule.cfa_bytes());
         let mut ra = if cfa > rsp && !(is_rbp && reader.leads_home(rbp)) {
             reader.read(cfa.wrapping_sub(8))
         } else {
             None
         };
         if ra.is_none() && is_rbp && reader.switch(rbp) {
-            if let Some(last) = last {
-                last.note(*n, pc, rsp, rbp, None); // no plain step after all
+            if let Some(row) = row {
+                last::note(row, pc, rsp, rbp, 0); // no plain step after all
             }
             ra = reader.read(cfa.wrapping_sub(8));
         }
         let Some(ra) = ra else {
-            return Stop::Cut(Cut::BadStack);
+            break Stop::Cut(Cut::BadStack);
         };
+        let slot = rule.slot_bytes();
         if slot != 0 {
-            match reader.read(cfa.wrapping_sub(u64::from(slot) << 3)) {
+            match reader.read(cfa.wrapping_sub(slot)) {
                 Some(saved) => rbp = saved,
-                None => return Stop::Cut(Cut::BadStack),
+                None => break Stop::Cut(Cut::BadStack),
             }
         }
-        if ra == 0 {
-            return Stop::Whole;
-        }
-        rip = ra;
+        exact = false;
         rsp = cfa;
         pc = ra.wrapping_sub(1);
         if last.is_none() {
-            *frame = Frame {
-                rip,
-                rsp,
-                rbp,
-                exact: false,
-            };
-            return Stop::Passed;
+            *frame = Frame::looked_up(pc, rsp, rbp, exact);
+            break Stop::Passed;
         }
+    };
+    *n = found;
+    if let Some(last) = last {
+        last.close(ahead, matches!(stop, Stop::Met));
     }
+    stop
 }
+
+const EMPTY: &[last::Row] = &[];
 
 /// The plain steps from `frame` on, as far as their rules are in the table and the stack is known to be readable. A frame
 /// that needs anything else is left as it is.
@@ -359,7 +380,7 @@ fn sprint(frames: &[Cell<u64>], n: &mut usize, frame: &mut Frame, reader: &Reade
     let mut pc = frame.lookup();
     let (mut rsp, mut rbp) = (frame.rsp, frame.rbp);
     let mut at = *n;
-    while let Some(rule) = rule::packed(pc) {
+    while let Some(rule) = rule::cached(pc) {
         let base = if rule.is_rsp() {
             rsp
         } else if rule.is_rbp() {
@@ -391,12 +412,7 @@ fn sprint(frames: &[Cell<u64>], n: &mut usize, frame: &mut Frame, reader: &Reade
     }
     if at != *n {
         *n = at;
-        *frame = Frame {
-            rip: pc.wrapping_add(1),
-            rsp,
-            rbp,
-            exact: false,
-        };
+        *frame = Frame::looked_up(pc, rsp, rbp, false);
     }
 }
 
@@ -456,6 +472,9 @@ fn returned(frame: &mut Frame, cfa: u64, reader: &mut Reader<'_>) -> Option<()> 
 #[cold]
 #[inline(never)]
 fn look_up(pc: u64) -> Result<Rule, Cut> {
+    if pc >> 47 != 0 {
+        return Err(Cut::NoUnwindInfo);
+    }
     let object = objects::find(pc).ok_or(Cut::NoUnwindInfo)?;
     let mut entry = Entry::EMPTY;
     entry::find(&object, pc, &mut entry)?;

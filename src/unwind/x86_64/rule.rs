@@ -35,6 +35,10 @@ const RSP_KIND: u64 = 1;
 const RBP_KIND: u64 = 2;
 
 impl Rule {
+    pub(super) fn packed(self) -> Packed {
+        Packed(self.pack())
+    }
+
     fn pack(self) -> u64 {
         let fields =
             |kind: u64, a: u64, b: u64| kind | a << KIND_BITS | b << (KIND_BITS + CFA_BITS);
@@ -68,15 +72,6 @@ impl Rule {
             5 => Rule::End,
             6 => Rule::Signal,
             _ => Rule::Complex,
-        }
-    }
-
-    /// Of a rule that needs no more than rsp, rbp and two words of the stack: its `slot`.
-    #[inline]
-    pub(super) fn plain_slot(self) -> Option<u32> {
-        match self {
-            Rule::Rsp { slot, .. } | Rule::Rbp { slot, .. } => Some(slot),
-            _ => None,
         }
     }
 
@@ -210,13 +205,7 @@ fn place(pc: u64) -> (&'static AtomicU64, u64) {
 
 /// The rule kept for `pc`.
 #[inline]
-pub(super) fn cached(pc: u64) -> Option<Rule> {
-    packed(pc).map(|rule| Rule::unpack(rule.0))
-}
-
-/// The same, not unpacked.
-#[inline]
-pub(super) fn packed(pc: u64) -> Option<Packed> {
+pub(super) fn cached(pc: u64) -> Option<Packed> {
     let (slot, tag) = place(pc);
     // Relaxed: an entry is one word and says everything itself; nothing else is published with it.
     let entry = slot.load(Ordering::Relaxed);
@@ -238,6 +227,12 @@ impl Packed {
         self.0 & KIND == RBP_KIND
     }
 
+    /// It needs no more than rsp, rbp and two words of the stack.
+    #[inline]
+    pub(super) fn is_plain(self) -> bool {
+        (self.0 & KIND).wrapping_sub(RSP_KIND) < 2
+    }
+
     /// Of the two plain kinds: how far above rsp or rbp the CFA is.
     #[inline]
     pub(super) fn cfa_bytes(self) -> u64 {
@@ -249,6 +244,20 @@ impl Packed {
     #[inline]
     pub(super) fn slot_bytes(self) -> u64 {
         self.0 >> (KIND_BITS + CFA_BITS) << 3 & ((1 << SLOT_BITS) - 1) << 3
+    }
+
+    /// Of the two plain kinds: the slot as it is remembered above a pc, see [`last`](super::super::last).
+    #[inline]
+    pub(super) fn remembered(self) -> u64 {
+        let slot = self.0 as u32 & ((1 << SLOT_BITS) - 1) << (KIND_BITS + CFA_BITS);
+        // The rule's 31 bits go to the word's top, with the highest to say that there is a slot.
+        u64::from(slot | 1 << 31) << 32
+    }
+
+    /// All of it.
+    #[inline]
+    pub(super) fn rule(self) -> Rule {
+        Rule::unpack(self.0)
     }
 }
 
@@ -302,6 +311,18 @@ mod tests {
         for rule in rules {
             assert!(rule.pack() != 0 && rule.pack() >> RULE_BITS == 0);
             assert_eq!(Rule::unpack(rule.pack()), rule);
+            let packed = rule.packed();
+            let plain = match rule {
+                Rule::Rsp { cfa, slot } | Rule::Rbp { cfa, slot } => Some((cfa, slot)),
+                _ => None,
+            };
+            assert_eq!(packed.is_plain(), plain.is_some());
+            if let Some((cfa, slot)) = plain {
+                assert_eq!(packed.is_rsp(), !packed.is_rbp());
+                assert_eq!(packed.cfa_bytes(), u64::from(cfa) * 8);
+                assert_eq!(packed.slot_bytes(), u64::from(slot) * 8);
+                assert_eq!(packed.remembered(), 1 << 63 | u64::from(slot) << 52);
+            }
         }
     }
 

@@ -68,6 +68,8 @@ const RED_ZONE: u64 = 128;
 pub(super) struct Reader<'a> {
     lo: u64,
     top: u64,
+    /// One past the last address of a whole word below `top`; 0 if there is none.
+    end: u64,
     limit: u64,
     /// The range may turn out to be the thread's own stack.
     own: bool,
@@ -78,12 +80,20 @@ pub(super) struct Reader<'a> {
     cache: &'a StackCache,
 }
 
+impl crate::unwind::last::Read for Reader<'_> {
+    #[inline]
+    fn word(&mut self, address: u64) -> Option<u64> {
+        self.read(address)
+    }
+}
+
 impl<'a> Reader<'a> {
     /// For a capture that starts at `sp`.
     pub(super) fn new(cache: &'a StackCache, sp: u64) -> Reader<'a> {
         let mut r = Reader {
             lo: 0,
             top: 0,
+            end: 0,
             limit: 0,
             own: false,
             budget: BUDGET,
@@ -102,7 +112,7 @@ impl<'a> Reader<'a> {
         let lo = sp.saturating_sub(RED_ZONE);
         self.lo = if self.is_ours(lo) { self.start } else { lo };
         if self.cache.lo.get() <= self.lo && sp < self.cache.hi.get() {
-            self.top = self.cache.hi.get();
+            self.set_top(self.cache.hi.get());
             self.limit = self.top;
             self.own = false; // nothing left to prove
         } else {
@@ -139,6 +149,12 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
+    fn set_top(&mut self, top: u64) {
+        self.top = top;
+        self.end = top.saturating_sub(7);
+    }
+
+    #[inline]
     fn is_ours(&self, addr: u64) -> bool {
         self.start.wrapping_sub(addr).wrapping_sub(1) < OWN_FRAMES
     }
@@ -149,14 +165,13 @@ impl<'a> Reader<'a> {
         let top = self.cache.top();
         self.own = sp < top;
         self.limit = if self.own { top } else { 1 << 47 };
-        self.top = self.lo & !(PAGE - 1);
+        self.set_top(self.lo & !(PAGE - 1));
     }
 
     /// The word at `addr`, which must lie in the current range or directly above it.
     #[inline]
     pub(super) fn read(&mut self, addr: u64) -> Option<u64> {
-        // Subtracted, because an address that ends at 2^64 must not pass by wrapping around.
-        if (addr < self.lo || self.top.saturating_sub(addr) < 8) && !self.extend(addr) {
+        if (addr < self.lo || addr >= self.end) && !self.extend(addr) {
             return None;
         }
         // SAFETY: [lo, top) was confirmed readable by the kernel and addr + 8 <= top. It is this thread's stack, or the
@@ -167,8 +182,7 @@ impl<'a> Reader<'a> {
     /// The word at `addr`, if it lies in what is known to be readable already.
     #[inline]
     pub(super) fn known(&self, addr: u64) -> Option<u64> {
-        // As in `read`.
-        if addr < self.lo || self.top.saturating_sub(addr) < 8 {
+        if addr < self.lo || addr >= self.end {
             return None;
         }
         // SAFETY: as in `read`.
@@ -216,13 +230,13 @@ impl<'a> Reader<'a> {
         if !objects::readable(self.top & !(PAGE - 1)) {
             return false;
         }
-        self.top = (self.top & !(PAGE - 1)) + PAGE;
+        self.set_top((self.top & !(PAGE - 1)) + PAGE);
         if self.own {
             if self.top >= self.cache.lo.get() && self.top <= self.cache.hi.get() {
-                self.top = self.cache.hi.get();
+                self.set_top(self.cache.hi.get());
             }
             if self.top >= self.limit {
-                self.top = self.limit;
+                self.set_top(self.limit);
                 self.own = false;
                 self.cache.keep(self.lo & !(PAGE - 1), self.limit);
             }

@@ -85,7 +85,7 @@ pub unsafe fn row(start: u64, end: u64, eh_frame_hdr: u64, pc: u64) -> Result<Ro
 
 /// Plants a wrong rule for `pc`: a frame of eight bytes more. False if none was kept for it, or none of the plain kind.
 pub fn corrupt(pc: u64) -> bool {
-    let wrong = match rule::cached(pc) {
+    let wrong = match rule::cached(pc).map(rule::Packed::rule) {
         Some(Rule::Rsp { cfa, slot }) => Rule::Rsp { cfa: cfa + 1, slot },
         Some(Rule::Rbp { cfa, slot }) => Rule::Rbp { cfa: cfa + 1, slot },
         _ => return false,
