@@ -39,13 +39,15 @@ budget() {
 
 minus() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a - b }'; }
 
+# Samples fall by chance: some 3,500 instructions each, 37 of them in the difference, so that a pair's figure has a standard
+# deviation of 0.09. Budgets lie five of these or more above what is usual; switched off, nothing is left to chance.
 system=$(per_pair on_system) mimalloc=$(per_pair on_mimalloc)
 say "a pair of malloc(64) and free: $system instructions over glibc, $mimalloc over mimalloc"
-budget "more with heapsite, over glibc" "$(minus "$(per_pair heapsite_on_system)" "$system")" 8
+budget "more with heapsite, over glibc" "$(minus "$(per_pair heapsite_on_system)" "$system")" 7
 # 8 are wanted: three and five in the two calls, and the look-ups and samples come on top.
 budget "more with heapsite, over mimalloc" "$(minus "$(per_pair heapsite_on_mimalloc)" "$mimalloc")" 9
 # 4 are wanted: three and three, less two jumps, and the look-ups on top.
-budget "more with heapsite off from the start, over glibc" "$(minus "$(per_pair heapsite_off_on_system)" "$system")" 4.2
+budget "more with heapsite off from the start, over glibc" "$(minus "$(per_pair heapsite_off_on_system)" "$system")" 4.15
 
 # Whole programs: how many times the instructions of the same program without heapsite. Samples fall by chance, and the
 # first stacks need their rules: long enough that neither makes a difference of more than a thousandth. 1.02 is wanted of
