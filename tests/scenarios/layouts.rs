@@ -83,7 +83,7 @@ pub(crate) fn zero_sizes(interval: u64) {
     }
     drop(black_box(units));
     assert_eq!(inner::granted(), before);
-    let mut shrunk = vec![1u8; 100];
+    let mut shrunk = black_box(vec![1u8; 100]);
     shrunk.clear();
     shrunk.shrink_to_fit();
     assert_eq!(black_box(shrunk).capacity(), 0);
