@@ -106,10 +106,20 @@ impl<A> Heapsite<A> {
 ///
 /// # Safety
 /// `block` is null, or new to the program from `from` on and valid for writes up to `size`.
-#[cold]
+#[inline]
 unsafe fn clear(block: *mut u8, from: usize, size: usize) {
+    if record::scopes::is_scoped() {
+        // SAFETY: the caller's promise.
+        unsafe { clear_scoped(block, from, size) };
+    }
+}
+
+/// # Safety
+/// As for [`clear`].
+#[cold]
+unsafe fn clear_scoped(block: *mut u8, from: usize, size: usize) {
     let bytes = size.saturating_sub(from);
-    if !block.is_null() && (1..=CLEARED).contains(&bytes) && record::scopes::is_scoped() {
+    if !block.is_null() && (1..=CLEARED).contains(&bytes) {
         // SAFETY: the caller's promise; the program has no claim on what was there.
         unsafe { block.add(from).write_bytes(0, bytes) };
     }

@@ -197,6 +197,7 @@ pub(super) fn interval_for(local: &Local, global: u64) -> u64 {
 }
 
 /// Whether the calling thread is in a scope, as it last knew.
+#[inline]
 pub(crate) fn is_scoped() -> bool {
     super::local::with(|local| local.scope.get() != 0)
 }

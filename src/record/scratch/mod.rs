@@ -33,16 +33,30 @@ static MAPPED: AtomicUsize = AtomicUsize::new(0);
 pub(super) const NONE: u8 = 0;
 
 /// Memory for the calling thread's request, not zeroed; `None`: it has no arena, or not for this.
+///
+/// Asked at every look-up, so that a thread without an arena is told here, and not after a call.
+#[inline]
 pub(crate) fn allocate(size: usize, align: usize) -> Option<NonNull<u8>> {
-    let address = own()?.allocate(size, align)?;
+    match own() {
+        None => None,
+        Some(arena) => allocate_in(arena, size, align),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn allocate_in(arena: &Arena, size: usize, align: usize) -> Option<NonNull<u8>> {
+    let address = arena.allocate(size, align)?;
     NonNull::new(std::ptr::with_exposed_provenance_mut(address))
 }
 
 /// The arena that the calling thread takes its memory from.
+#[inline]
 fn own() -> Option<&'static Arena> {
     numbered(local::with(|local| local.scratch.get()))
 }
 
+#[inline]
 fn numbered(number: u8) -> Option<&'static Arena> {
     ARENA.get(usize::from(number).checked_sub(1)?)
 }
