@@ -2,24 +2,25 @@
 #![forbid(unsafe_code)]
 
 mod address_profile;
+mod live;
 pub(crate) mod scope;
 
-use std::collections::{HashMap, HashSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::mem;
 use crate::profile::{
     Cohort, Footprint, HeapFacts, LifetimeBucket, Loss, Mapping, Profile, SiteDetail, Tally,
 };
-use crate::record::live_map::Live;
+use crate::record::live_map::MAX_THREADS;
 use crate::record::local::{self, Ignore};
-use crate::record::sampler::{Weight, objects_from_fixed};
+use crate::record::sampler::objects_from_fixed;
 use crate::record::scratch::Scratch;
 use crate::record::site::{CountsRead, SiteRead};
 use crate::record::{self, clock, events, intervals, lifetimes, losses, peak, threads};
 use crate::stats::process;
 use crate::symbolize;
 use crate::unwind;
+use live::LiveBySite;
 
 /// The recorder's counters at one moment: addresses only, no symbols.
 ///
@@ -80,19 +81,18 @@ fn without(blocks: &[scope::Block]) -> Snapshot {
         ..Snapshot::default()
     };
     // Live samples first: one that is freed while the sites are read is then counted as live by both.
-    let live = live_by_site(blocks);
+    let mut live = LiveBySite::collect(blocks);
     (snapshot.live_interval, snapshot.largest_interval) = largest_intervals(&live);
-    let mut live = live.as_slice();
     let epoch = peak::epoch();
-    for number in 0..record::SITES.count() {
-        let (own, rest) = live.split_at(live.partition_point(|(site, _)| *site <= number));
-        live = rest;
+    let count = record::SITES.count();
+    snapshot.sites.reserve(count as usize);
+    for number in 0..count {
         let Some(mut read) = record::SITES.read(number, epoch) else {
             continue;
         };
         read.alloc = read.alloc.minus(scope::counts_at(blocks, number));
         if read.alloc.objects > 0 {
-            snapshot.add_site(number, &read, own);
+            snapshot.add_site(number, &read, live.cohorts(number));
         }
     }
     let threads = number_threads(&mut snapshot.sites);
@@ -100,29 +100,12 @@ fn without(blocks: &[scope::Block]) -> Snapshot {
     snapshot
 }
 
-/// Everything live but these blocks, sorted by site, then birth.
-fn live_by_site(but: &[scope::Block]) -> Vec<(u32, Live)> {
-    let but: HashSet<u64> = but.iter().map(|block| block.address).collect();
-    let mut live = Vec::new();
-    record::MAP.for_each(|address, sample| {
-        if !but.contains(&address) {
-            live.push((sample.site, sample));
-        }
-    });
-    live.sort_unstable_by_key(|(site, sample)| (u64::from(*site) << 42) | sample.birth);
-    live
-}
-
 /// The largest interval of what is live, and of all that were in force. Trivial where everything is exact: then the
 /// table's other entries were set before the first allocation.
-fn largest_intervals(live: &[(u32, Live)]) -> (u64, u64) {
-    let mut used = [false; 256];
-    for (_, sample) in live {
-        used[usize::from(sample.interval)] = true;
-    }
+fn largest_intervals(live: &LiveBySite) -> (u64, u64) {
     let all = 0..=u8::MAX;
     let largest = |numbers: &mut dyn Iterator<Item = u8>| numbers.map(intervals::interval).max();
-    let of_live = largest(&mut all.clone().filter(|&number| used[usize::from(number)]));
+    let of_live = largest(&mut all.clone().filter(|&number| live.uses_interval(number)));
     let ever = match record::is_exact() {
         true => None,
         false => largest(&mut all.clone()),
@@ -155,7 +138,7 @@ impl Snapshot {
         address_profile::build(self)
     }
 
-    fn add_site(&mut self, number: u32, read: &SiteRead, live: &[(u32, Live)]) {
+    fn add_site(&mut self, number: u32, read: &SiteRead, cohorts: Vec<Cohort>) {
         let first_frame = self.frames.len();
         let (frames, cut) = record::SITES.stack(number).unwrap_or((&[], 0));
         // Relaxed: the site's number was read with Acquire, and its frames with it.
@@ -164,7 +147,6 @@ impl Snapshot {
                 .iter()
                 .map(|f| f.load(std::sync::atomic::Ordering::Relaxed)),
         );
-        let cohorts = cohorts(live);
         let live_variance = cohorts.iter().fold((0.0, 0.0), |(objects, bytes), cohort| {
             (
                 objects + cohort.live.objects_variance,
@@ -234,49 +216,6 @@ fn tally(counts: CountsRead, (objects_variance, bytes_variance): (f64, f64)) -> 
     }
 }
 
-/// Groups one site's live samples (sorted by birth) by window of birth and thread.
-fn cohorts(live: &[(u32, Live)]) -> Vec<Cohort> {
-    let width = (clock::ticks() / COHORT_WINDOWS).max(1);
-    let mut cohorts: Vec<Cohort> = Vec::new();
-    let mut window = 0;
-    let mut first_of_window = 0;
-    for (_, sample) in live {
-        if sample.birth / width != window {
-            window = sample.birth / width;
-            first_of_window = cohorts.len();
-        }
-        let born = clock::ticks_to_nanos(sample.birth);
-        let thread = u32::from(sample.thread);
-        let cohort = match cohorts[first_of_window..]
-            .iter()
-            .position(|c| c.thread == thread)
-        {
-            Some(found) => &mut cohorts[first_of_window + found],
-            None => {
-                cohorts.push(Cohort {
-                    from_nanos: born,
-                    to_nanos: born,
-                    thread,
-                    live: Tally::default(),
-                });
-                let last = cohorts.len() - 1;
-                &mut cohorts[last]
-            }
-        };
-        cohort.to_nanos = born;
-        let weight = Weight::new(sample.size, intervals::interval(sample.interval));
-        let variance = weight.count_variance();
-        let tally = &mut cohort.live;
-        tally.objects += 1;
-        tally.bytes += sample.size;
-        tally.objects_estimate += objects_from_fixed(weight.objects());
-        tally.bytes_estimate += weight.bytes(sample.size) as f64;
-        tally.objects_variance += variance;
-        tally.bytes_variance += variance * (sample.size as f64 * sample.size as f64);
-    }
-    cohorts
-}
-
 fn facts(sites: &[Site], threads: Vec<String>) -> HeapFacts {
     let total = |part: fn(&SiteDetail) -> &Tally| {
         sites
@@ -331,9 +270,10 @@ fn facts(sites: &[Site], threads: Vec<String>) -> HeapFacts {
 /// Gives the threads that cohorts name small numbers in the order they appear, and returns their names.
 fn number_threads(sites: &mut [Site]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    let mut numbers: HashMap<u32, u32> = HashMap::new();
+    // By the recorder's number: there may be millions of cohorts, and a few names.
+    let mut numbers: Vec<Option<u32>> = vec![None; MAX_THREADS];
     for cohort in sites.iter_mut().flat_map(|site| &mut site.detail.cohorts) {
-        cohort.thread = *numbers.entry(cohort.thread).or_insert_with(|| {
+        cohort.thread = *numbers[cohort.thread as usize].get_or_insert_with(|| {
             let name = thread_name(cohort.thread as u16);
             let number = names
                 .iter()

@@ -45,8 +45,11 @@ pub(crate) const MAX_SITES: u32 = 1 << 24;
 pub(crate) const MAX_BIRTH: u64 = (1 << 42) - 1;
 pub(crate) const MAX_THREADS: usize = 1 << 14;
 
+/// A sample in the map's own form: half the size.
+pub(crate) type Packed = [u64; 2];
+
 impl Live {
-    fn pack(self) -> [u64; 2] {
+    pub(crate) fn pack(self) -> Packed {
         debug_assert!(self.size <= MAX_SIZE && self.site < MAX_SITES && self.birth <= MAX_BIRTH);
         [
             u64::from(self.site) << 40 | self.size,
@@ -54,7 +57,7 @@ impl Live {
         ]
     }
 
-    fn unpack([first, second]: [u64; 2]) -> Live {
+    pub(crate) fn unpack([first, second]: Packed) -> Live {
         Live {
             size: first & MAX_SIZE,
             site: (first >> 40) as u32,
