@@ -170,7 +170,7 @@ impl<A: GlobalAlloc> Heapsite<A> {
                 // SAFETY: the caller's promises, passed on unchanged.
                 return unsafe { self.realloc_scratch(arena, block, layout, new_size, charged) };
             }
-            events::take(block as usize)
+            events::timed(|| events::take(block as usize))
         } else {
             None
         };
@@ -183,7 +183,7 @@ impl<A: GlobalAlloc> Heapsite<A> {
         let moved = unsafe { self.inner.realloc(block, layout, new_size) };
         match taken {
             Some(taken) if moved.is_null() => events::put_back(taken),
-            Some(taken) => events::settle(&taken),
+            Some(taken) => events::timed(|| events::settle(&taken)),
             None => {}
         }
         if charged {

@@ -10,6 +10,7 @@ pub mod guide;
 pub mod leak;
 pub mod profile;
 pub mod snapshot;
+pub mod stats;
 pub mod symbolize;
 pub mod trigger;
 pub mod view;
@@ -19,7 +20,6 @@ pub mod view;
 pub mod cli;
 
 mod alloc;
-mod stats;
 
 // Below the wall: no heap, no lock, no waiting, no panic, no symbols. The types that would break this are
 // listed in .clippy.toml and may not be named there.
@@ -39,6 +39,7 @@ pub use error::{Error, Result};
 pub use profile::Profile;
 pub use record::{pause, resume, sample_interval, set_sample_interval};
 pub use snapshot::{Snapshot, snapshot};
+pub use stats::{Stats, stats};
 pub use trigger::{Handle, dump, init};
 
 /// Doors into the recorder for heapsite's own tests and benches; not covered by semver.

@@ -4,19 +4,17 @@
 mod address_profile;
 mod live;
 pub(crate) mod scope;
+pub(crate) mod totals;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::mem;
-use crate::profile::{
-    Cohort, Footprint, HeapFacts, LifetimeBucket, Loss, Mapping, Profile, SiteDetail, Tally,
-};
+use crate::profile::{Cohort, HeapFacts, LifetimeBucket, Mapping, Profile, SiteDetail, Tally};
 use crate::record::live_map::MAX_THREADS;
-use crate::record::local::{self, Ignore};
+use crate::record::local::Ignore;
 use crate::record::sampler::objects_from_fixed;
 use crate::record::scratch::Scratch;
 use crate::record::site::{CountsRead, SiteRead};
-use crate::record::{self, clock, events, intervals, lifetimes, losses, peak, threads};
+use crate::record::{self, intervals, lifetimes, peak, threads};
 use crate::stats::process;
 use crate::symbolize;
 use crate::unwind;
@@ -224,47 +222,13 @@ fn facts(sites: &[Site], threads: Vec<String>) -> HeapFacts {
             .copied()
             .fold(Tally::default(), Tally::plus)
     };
-    let live = total(|detail| &detail.live);
-    let losses: Vec<Loss> = losses::REASONS
-        .iter()
-        .map(|(reason, name, meaning)| {
-            let (count, bytes) = losses::read(*reason);
-            Loss {
-                reason: (*name).to_owned(),
-                meaning: (*meaning).to_owned(),
-                count,
-                bytes_estimate: bytes as f64,
-            }
-        })
-        .filter(|loss| loss.count > 0)
-        .collect();
-    let missing = losses::REASONS
-        .iter()
-        .any(|(reason, ..)| reason.is_missing() && losses::read(*reason).0 > 0);
-    let (peak_bytes, peak_nanos) = peak::read();
-    let (mapped_bytes, resident_bytes) = record::own_memory();
-    HeapFacts {
-        interval: record::interval_or_paused(),
-        exact: record::is_exact() && !missing,
-        uptime_nanos: clock::nanos(),
+    let sums = totals::Sums {
+        sites: sites.len() as u64,
         alloc: total(|detail| &detail.alloc),
         free: total(|detail| &detail.free),
-        peak_bytes: (peak_bytes as f64).max(live.bytes_estimate),
-        peak_nanos,
-        requested_bytes: record::REQUESTED.sum().max(0) as u64,
-        requested_slack_bytes: events::QUANTUM as u64 * u64::from(local::threads_numbered()),
-        losses,
-        footprint: Footprint {
-            mapped_bytes,
-            resident_bytes,
-            limit_bytes: mem::limit_bytes(),
-            sites: sites.len() as u64,
-            live_samples: live.objects,
-        },
-        process: process::current(record::forked_from()),
-        threads,
-        live,
-    }
+        live: total(|detail| &detail.live),
+    };
+    totals::facts(sums, process::current(record::forked_from()), threads)
 }
 
 /// Gives the threads that cohorts name small numbers in the order they appear, and returns their names.

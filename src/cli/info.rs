@@ -3,7 +3,7 @@
 
 use super::args;
 use super::{Failure, about, input, json};
-use crate::profile::{HeapFacts, Profile, Tally, ValueType};
+use crate::profile::{Cost, HeapFacts, Profile, Tally, ValueType};
 use crate::view::name::printable;
 use crate::view::{Measure, Value, units};
 use serde_json::json;
@@ -195,6 +195,7 @@ fn recorder(heap: &HeapFacts, out: &mut dyn Write) -> io::Result<()> {
         "own memory",
         &format!("{resident} resident, {mapped} mapped, limit {limit} (exact)"),
     )?;
+    own_time(&heap.cost, out)?;
     let (sites, samples) = (
         number(own.sites as usize),
         number(own.live_samples as usize),
@@ -205,6 +206,25 @@ fn recorder(heap: &HeapFacts, out: &mut dyn Write) -> io::Result<()> {
         &format!("{sites} sites, {samples} live sampled allocations"),
     )?;
     Ok(())
+}
+
+/// Absent where the recorder did not measure it.
+fn own_time(cost: &Cost, out: &mut dyn Write) -> io::Result<()> {
+    if cost.timed_events == 0 {
+        return Ok(());
+    }
+    let [time, error, cpu] = [
+        cost.sampled_nanos,
+        cost.sampled_nanos_error,
+        cost.process_cpu_nanos,
+    ]
+    .map(units::duration);
+    let share = 100.0 * cost.share_of_cpu();
+    line(
+        out,
+        "own time",
+        &format!("{time} ± {error}, {share:.2}% of the process's {cpu} of CPU time (estimated)"),
+    )
 }
 
 /// Also for pprof files, whose comments tell.
@@ -278,6 +298,7 @@ fn facts(heap: &HeapFacts) -> serde_json::Value {
             "sites": own.sites,
             "live_samples": own.live_samples,
         },
+        "cost": heap.cost,
         "process": {
             "pid": process.pid,
             "forked_from": process.forked_from,

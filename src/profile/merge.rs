@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 use super::builder::Builder;
-use super::{Footprint, HeapFacts, LifetimeBucket, Loss, ProcessFacts, Profile, SiteDetail, Tally};
+use super::{
+    Cost, Footprint, HeapFacts, LifetimeBucket, Loss, ProcessFacts, Profile, SiteDetail, Tally,
+};
 use crate::error::{Error, Result};
 
 impl Profile {
@@ -208,6 +210,7 @@ fn add_facts(sum: &mut HeapFacts, other: &HeapFacts) {
         add_loss(&mut sum.losses, loss);
     }
     add_footprint(&mut sum.footprint, &other.footprint);
+    add_cost(&mut sum.cost, &other.cost);
     add_process(&mut sum.process, &other.process);
     sum.threads.extend(other.threads.iter().cloned());
 }
@@ -229,6 +232,21 @@ fn add_footprint(sum: &mut Footprint, other: &Footprint) {
         (&mut sum.limit_bytes, other.limit_bytes),
         (&mut sum.sites, other.sites),
         (&mut sum.live_samples, other.live_samples),
+    ] {
+        *sum = sum.saturating_add(other);
+    }
+}
+
+fn add_cost(sum: &mut Cost, other: &Cost) {
+    // Independent estimates: their variances add up.
+    let error = (sum.sampled_nanos_error as f64).hypot(other.sampled_nanos_error as f64);
+    sum.sampled_nanos_error = error as u64;
+    for (sum, other) in [
+        (&mut sum.sampled_nanos, other.sampled_nanos),
+        (&mut sum.timed_events, other.timed_events),
+        (&mut sum.interrupted_events, other.interrupted_events),
+        (&mut sum.look_ups, other.look_ups),
+        (&mut sum.process_cpu_nanos, other.process_cpu_nanos),
     ] {
         *sum = sum.saturating_add(other);
     }

@@ -11,12 +11,19 @@ use crate::sys;
 const TICK_BITS: u32 = 13;
 
 static START: AtomicU64 = AtomicU64::new(0);
+/// The cycle counter at about the same moment.
+static START_CYCLES: AtomicU64 = AtomicU64::new(0);
 
 /// Starts the clock unless it runs; whoever is first decides.
 pub(crate) fn start() {
     // Relaxed: one number. 0 means not started, so a clock that reads 0 starts at 1.
     let now = sys::monotonic_nanos().max(1);
-    let _ = START.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    if START
+        .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed)
+        .is_ok()
+    {
+        START_CYCLES.store(sys::cycles(), Ordering::Relaxed);
+    }
 }
 
 /// Nanoseconds since the start; 0 before it.
@@ -25,6 +32,13 @@ pub(crate) fn nanos() -> u64 {
         0 => 0,
         start => sys::monotonic_nanos().saturating_sub(start),
     }
+}
+
+/// How long a cycle of [`sys::cycles`] is, nanoseconds: both clocks' way since the start. The longer that is ago the
+/// better; 0 before it.
+pub(crate) fn nanos_per_cycle() -> f64 {
+    let cycles = sys::cycles().saturating_sub(START_CYCLES.load(Ordering::Relaxed));
+    nanos() as f64 / cycles.max(1) as f64
 }
 
 /// Ticks since the start; they stand still after 417 days, and later births look 417 days old.

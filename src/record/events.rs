@@ -43,6 +43,7 @@ pub(crate) fn choose(size: usize, initial_interval: u64) -> Option<Chosen> {
                 .set(local.countdown.get().wrapping_add(size as i64));
             return None;
         }
+        local.cost.count_look_up();
         let requested = settle_countdown(local);
         if local.ignoring.get() > 0 {
             // An arena serves what looks up: nothing is granted, so that everything does.
@@ -130,6 +131,7 @@ fn settle_countdown(local: &Local) -> i64 {
 /// Adds what the thread has requested to the total.
 fn publish_requested(local: &Local) {
     super::REQUESTED.add(local.lane(), local.unpublished.replace(0));
+    local.cost.publish(local.lane());
 }
 
 /// Records an allocation that has just arrived at `address`. Must be called before the program gets it.
@@ -147,7 +149,9 @@ pub(crate) fn born(address: usize, size: usize, chosen: Chosen) {
         // A handler that interrupts this thread must find the mark set whenever the buffers are in use.
         compiler_fence(Ordering::SeqCst);
         let errno = ErrnoGuard::new();
+        let started = local.start_event();
         record(local, address, size as u64, chosen.0);
+        started.end();
         drop(errno);
         compiler_fence(Ordering::SeqCst);
         local.recording.set(false);
@@ -265,9 +269,20 @@ fn thread_name(local: &Local) -> u16 {
 
 /// A free of an address that may be sampled.
 pub(crate) fn freed(address: usize) {
-    if let Some(taken) = take(address) {
-        settle(&taken);
-    }
+    timed(|| {
+        if let Some(taken) = take(address) {
+            settle(&taken);
+        }
+    });
+}
+
+/// Does a part of a free's work, and may note its time. Frees of addresses that turn out not to be sampled are the
+/// recorder's cost as well.
+pub(crate) fn timed<R>(work: impl FnOnce() -> R) -> R {
+    let started = local::with(Local::start_event);
+    let done = work();
+    started.end();
+    done
 }
 
 /// Takes the sample at `address`, if there is one, out of the live map.

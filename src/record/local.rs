@@ -6,7 +6,8 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::clock::LastReading;
-use super::sampler::Random;
+use super::cost::{Cost, Started};
+use super::sampler::{EXACT, Random};
 use super::scratch;
 use crate::sync::lane::Lane;
 use crate::unwind::StackCache;
@@ -47,6 +48,7 @@ pub(crate) struct Local {
     pub(super) name: Cell<u16>,
     pub(super) samples: Cell<u32>,
     pub(super) clock: LastReading,
+    pub(super) cost: Cost,
     pub(super) stack: StackCache,
     pub(super) frames: [Cell<u64>; MAX_FRAMES],
 }
@@ -71,6 +73,7 @@ thread_local! {
             name: Cell::new(0),
             samples: Cell::new(0),
             clock: LastReading::new(),
+            cost: Cost::new(),
             stack: StackCache::new(),
             frames: [const { Cell::new(0) }; MAX_FRAMES],
         }
@@ -136,6 +139,18 @@ impl Local {
             super::scopes::thread_began(self);
         }
         self.number.get()
+    }
+
+    /// Before an event whose cost is the recorder's: see [`super::cost`].
+    #[inline]
+    pub(super) fn start_event(&self) -> Started {
+        let exact = self.drawn_for.get() == EXACT + 1;
+        self.cost
+            // By its memory's page, which no other living thread has.
+            .start(exact, || {
+                let page = std::ptr::from_ref(self).addr() >> 12;
+                Random::for_thread(seed(), page as u32).0
+            })
     }
 
     /// Draws the distance to the next sampled byte.

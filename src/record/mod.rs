@@ -10,6 +10,7 @@
 //! ```
 
 pub(crate) mod clock;
+pub(crate) mod cost;
 pub(crate) mod counters;
 pub(crate) mod events;
 pub(crate) mod fast;

@@ -50,6 +50,10 @@ pub(crate) fn process_id() -> u32 {
     std::process::id()
 }
 
+pub(crate) fn process_cpu_nanos() -> u64 {
+    0
+}
+
 pub(crate) fn resident_bytes(_start: usize, _bytes: usize) -> Option<u64> {
     None
 }

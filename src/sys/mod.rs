@@ -10,7 +10,7 @@
 //! - [`entropy`]: a number that differs between processes
 //! - [`ErrnoGuard`]: puts `errno` back
 //!
-//! Above it: [`process_id`], [`resident_bytes`], [`limits_address_space`], [`exit`] (a last call), [`signal`] (handlers that
+//! Above it: [`process_id`], [`process_cpu_nanos`], [`resident_bytes`], [`limits_address_space`], [`exit`] (a last call), [`signal`] (handlers that
 //! chain), [`stderr`] (a line that never waits), [`roots`] (where a program keeps what lives as long as it does); for the
 //! command `send` (a signal) and `terminal` (its width).
 

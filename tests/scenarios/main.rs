@@ -15,6 +15,7 @@ mod own_work;
 mod process;
 mod realloc;
 mod signals;
+mod statistics;
 mod stress;
 mod threads;
 
@@ -95,6 +96,9 @@ fn main() -> ExitCode {
             SYSTEM,
             EXACT,
         ),
+        Scenario::new("stats_exact", statistics::exact, THREE, EXACT),
+        Scenario::new("stats_estimated", statistics::estimated, SYSTEM, &[4 * KIB]),
+        Scenario::new("stats_cost", statistics::cost, SYSTEM, &[1, 4 * KIB]),
         Scenario::new("over_aligned", layouts::over_aligned, THREE, ALL),
         Scenario::new("zeroed", layouts::zeroed, THREE, ALL),
         Scenario::new("zero_sizes", layouts::zero_sizes, SYSTEM, EXACT),

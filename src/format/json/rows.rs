@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::profile::{
-    Cohort, Cut, Footprint, HeapFacts, LifetimeBucket, Loss, ProcessFacts, Tally,
+    Cohort, Cost, Cut, Footprint, HeapFacts, LifetimeBucket, Loss, ProcessFacts, Tally,
 };
 
 /// The whole file, as read. The writer puts out the same keys without building this.
@@ -268,6 +268,8 @@ struct HeapFields {
     losses: Vec<Loss>,
     #[serde(with = "FootprintFields")]
     footprint: Footprint,
+    #[serde(with = "CostFields", default, skip_serializing_if = "is_no_cost")]
+    cost: Cost,
     #[serde(with = "ProcessFields")]
     process: ProcessFacts,
     threads: Vec<String>,
@@ -281,6 +283,22 @@ struct FootprintFields {
     limit_bytes: u64,
     sites: u64,
     live_samples: u64,
+}
+
+/// Absent from files of versions that did not measure it.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Cost")]
+struct CostFields {
+    sampled_nanos: u64,
+    sampled_nanos_error: u64,
+    timed_events: u64,
+    interrupted_events: u64,
+    look_ups: u64,
+    process_cpu_nanos: u64,
+}
+
+fn is_no_cost(cost: &Cost) -> bool {
+    *cost == Cost::default()
 }
 
 #[derive(Serialize, Deserialize)]
