@@ -3,22 +3,23 @@
 
 mod address_profile;
 mod live;
+mod names;
 pub(crate) mod scope;
 pub(crate) mod totals;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::profile::{Cohort, HeapFacts, LifetimeBucket, Mapping, Profile, SiteDetail, Tally};
-use crate::record::live_map::MAX_THREADS;
 use crate::record::local::Ignore;
 use crate::record::sampler::objects_from_fixed;
 use crate::record::scratch::Scratch;
 use crate::record::site::{CountsRead, SiteRead};
-use crate::record::{self, intervals, lifetimes, peak, threads};
+use crate::record::{self, intervals, lifetimes, peak};
 use crate::stats::process;
 use crate::symbolize;
 use crate::unwind;
 use live::LiveBySite;
+use names::ThreadNames;
 
 /// The recorder's counters at one moment: addresses only, no symbols.
 ///
@@ -84,17 +85,20 @@ fn without(blocks: &[scope::Block]) -> Snapshot {
     let epoch = peak::epoch();
     let count = record::SITES.count();
     snapshot.sites.reserve(count as usize);
+    let mut threads = ThreadNames::new();
+    let mut sums = totals::Sums::default();
     for number in 0..count {
         let Some(mut read) = record::SITES.read(number, epoch) else {
             continue;
         };
         read.alloc = read.alloc.minus(scope::counts_at(blocks, number));
         if read.alloc.objects > 0 {
-            snapshot.add_site(number, &read, live.cohorts(number));
+            let cohorts = live.cohorts(number, &mut threads);
+            sums.add(snapshot.add_site(number, &read, cohorts));
         }
     }
-    let threads = number_threads(&mut snapshot.sites);
-    snapshot.facts = facts(&snapshot.sites, threads);
+    let process = process::current(record::forked_from());
+    snapshot.facts = totals::facts(sums, process, threads.names);
     snapshot
 }
 
@@ -136,7 +140,7 @@ impl Snapshot {
         address_profile::build(self)
     }
 
-    fn add_site(&mut self, number: u32, read: &SiteRead, cohorts: Vec<Cohort>) {
+    fn add_site(&mut self, number: u32, read: &SiteRead, cohorts: Vec<Cohort>) -> &SiteDetail {
         let first_frame = self.frames.len();
         let (frames, cut) = record::SITES.stack(number).unwrap_or((&[], 0));
         // Relaxed: the site's number was read with Acquire, and its frames with it.
@@ -189,6 +193,7 @@ impl Snapshot {
             first_frame,
             frame_count: frames.len(),
         });
+        &self.sites[self.sites.len() - 1].detail
     }
 }
 
@@ -211,57 +216,5 @@ fn tally(counts: CountsRead, (objects_variance, bytes_variance): (f64, f64)) -> 
         bytes_estimate: counts.bytes_estimate as f64,
         objects_variance,
         bytes_variance,
-    }
-}
-
-fn facts(sites: &[Site], threads: Vec<String>) -> HeapFacts {
-    let total = |part: fn(&SiteDetail) -> &Tally| {
-        sites
-            .iter()
-            .map(|site| part(&site.detail))
-            .copied()
-            .fold(Tally::default(), Tally::plus)
-    };
-    let sums = totals::Sums {
-        sites: sites.len() as u64,
-        alloc: total(|detail| &detail.alloc),
-        free: total(|detail| &detail.free),
-        live: total(|detail| &detail.live),
-    };
-    totals::facts(sums, process::current(record::forked_from()), threads)
-}
-
-/// Gives the threads that cohorts name small numbers in the order they appear, and returns their names.
-fn number_threads(sites: &mut [Site]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    // By the recorder's number: there may be millions of cohorts, and a few names.
-    let mut numbers: Vec<Option<u32>> = vec![None; MAX_THREADS];
-    for cohort in sites.iter_mut().flat_map(|site| &mut site.detail.cohorts) {
-        cohort.thread = *numbers[cohort.thread as usize].get_or_insert_with(|| {
-            let name = thread_name(cohort.thread as u16);
-            let number = names
-                .iter()
-                .position(|known| *known == name)
-                .unwrap_or_else(|| {
-                    names.push(name);
-                    names.len() - 1
-                });
-            number as u32
-        });
-    }
-    names
-}
-
-fn thread_name(number: u16) -> String {
-    match threads::name(number) {
-        Some(name) => {
-            let end = name
-                .iter()
-                .position(|byte| *byte == 0)
-                .unwrap_or(name.len());
-            String::from_utf8_lossy(&name[..end]).into_owned()
-        }
-        None if number >= record::scopes::FIRST => "(leak check)".to_owned(),
-        None => "(other)".to_owned(),
     }
 }

@@ -9,6 +9,7 @@ use crate::record::sampler::{Weight, objects_from_fixed};
 use crate::record::{self, clock, intervals};
 
 use super::COHORT_WINDOWS;
+use super::names::ThreadNames;
 use super::scope::Block;
 
 /// Live samples in the order of their sites.
@@ -71,7 +72,7 @@ impl LiveBySite {
     }
 
     /// Groups one site's live samples by window of birth and thread, oldest first.
-    pub(super) fn cohorts(&mut self, site: u32) -> Vec<Cohort> {
+    pub(super) fn cohorts(&mut self, site: u32, threads: &mut ThreadNames) -> Vec<Cohort> {
         let site = site as usize;
         // A site without live samples may be younger than the copy.
         let Some(&end) = self.ends.get(site) else {
@@ -90,6 +91,9 @@ impl LiveBySite {
                 first_of_window = self.cohorts.len();
             }
             add(&mut self.cohorts, first_of_window, &sample);
+        }
+        for cohort in &mut self.cohorts {
+            cohort.thread = threads.number_of(cohort.thread);
         }
         // A copy of the right length: there may be a hundred thousand of these.
         self.cohorts.to_vec()

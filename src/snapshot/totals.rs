@@ -3,7 +3,7 @@
 
 use super::{scaled, tally};
 use crate::mem;
-use crate::profile::{Cost, Footprint, HeapFacts, Loss, ProcessFacts, Tally};
+use crate::profile::{Cost, Footprint, HeapFacts, Loss, ProcessFacts, SiteDetail, Tally};
 use crate::record::{self, clock, cost, events, local, losses, peak};
 use crate::sys;
 
@@ -14,6 +14,15 @@ pub(super) struct Sums {
     pub(super) alloc: Tally,
     pub(super) free: Tally,
     pub(super) live: Tally,
+}
+
+impl Sums {
+    pub(super) fn add(&mut self, site: &SiteDetail) {
+        self.sites += 1;
+        self.alloc = self.alloc.plus(site.alloc);
+        self.free = self.free.plus(site.free);
+        self.live = self.live.plus(site.live);
+    }
 }
 
 /// Facts without the process and the threads' names: reads every site's counters, and nothing else that grows with the
@@ -30,10 +39,12 @@ pub(crate) fn now() -> HeapFacts {
         }
         let variance = (read.alloc_objects_variance, read.alloc_bytes_variance);
         let of = |part| tally(part, scaled(variance, part, read.alloc));
-        sums.sites += 1;
-        sums.alloc = sums.alloc.plus(tally(read.alloc, variance));
-        sums.free = sums.free.plus(of(read.free));
-        sums.live = sums.live.plus(of(read.alloc.minus(read.free)));
+        sums.add(&SiteDetail {
+            alloc: tally(read.alloc, variance),
+            free: of(read.free),
+            live: of(read.alloc.minus(read.free)),
+            ..SiteDetail::default()
+        });
     }
     facts(sums, ProcessFacts::default(), Vec::new())
 }
