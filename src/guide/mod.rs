@@ -8,6 +8,11 @@ pub mod architecture {}
 pub mod sampling {}
 
 #[doc = include_str!("performance.md")]
+#[doc = include_str!("scaling-sites.svg")]
+#[doc = ""]
+#[doc = include_str!("scaling-live-samples.svg")]
+#[doc = ""]
+#[doc = include_str!("scaling-threads.svg")]
 pub mod performance {}
 
 #[doc = include_str!("formats.md")]
