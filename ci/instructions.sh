@@ -58,10 +58,19 @@ while read -r workload operations most; do
     budget "$workload, times" "$(awk -v a="$ours" -v b="$bare" 'BEGIN { printf "%.4f", a / b }')" "$most"
 done <<'WORKLOADS'
 json 4 1.02
+map 1 1.02
 syn 6 1.02
 churn-d5 240000 1.025
 churn-d20 60000 1.02
 churn-d60 30000 1.02
 WORKLOADS
+
+# Requests interleave as the scheduler likes, and client and server are counted together. valgrind runs one thread at a
+# time, which leaves little of that, and of five runs the median counts. Ten
+# ratios of single runs had a mean of 1.0106 and a standard deviation of 0.0012: a single one above 1.02 would be 8 of them
+# away, three of five are never (below 1e-15 if they are normal, below 1e-8 if one in 1,000 is off).
+median() { for _ in 1 2 3 4 5; do count "$1" http 10000; done | sort -n | sed -n 3p; }
+bare=$(median on_system) ours=$(median heapsite_on_system)
+budget "http, times" "$(awk -v a="$ours" -v b="$bare" 'BEGIN { printf "%.4f", a / b }')" 1.02
 
 [ "$failed" = no ] || fail "see EXCEEDS above"
