@@ -21,10 +21,10 @@ pub(crate) struct Vitals {
 impl Vitals {
     pub(crate) fn now() -> Vitals {
         let entries = |path| std::fs::read_dir(path).map_or(0, Iterator::count);
-        let heap = heapsite::snapshot().facts.live;
+        let heap = heapsite::stats().live;
         Vitals {
-            heap_bytes: heap.bytes_estimate,
-            heap_error: heap.bytes_variance.sqrt(),
+            heap_bytes: heap.bytes,
+            heap_error: heap.bytes_error,
             tasks: Handle::current().metrics().num_alive_tasks(),
             threads: entries("/proc/self/task"),
             // Without the one that reads the folder.
