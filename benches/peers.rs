@@ -1,4 +1,5 @@
-//! heapsite beside its peers, in one run: `cargo bench --bench peers [-- --rounds N] [--only WORKLOAD,…]`.
+//! heapsite beside its peers, in one run:
+//! `cargo bench --bench peers [-- --rounds N] [--only WORKLOAD,…] [--with PART-OF-A-NAME;…]`.
 //!
 //! Builds the programs of `benches/lab` (they fetch the peers, which the crate itself never does), runs each workload
 //! under each profiler and under its allocator alone, by turns, and prints tables of ratios: the median of the rounds'
@@ -193,6 +194,12 @@ fn main() {
         only.as_ref()
             .is_none_or(|list| list.split(',').any(|w| w == name))
     };
+    let with = value("--with");
+    // By parts of names, which have commas in them.
+    let takes_part = |name: &str| {
+        with.as_ref()
+            .is_none_or(|list| list.split(';').any(|part| name.contains(part)))
+    };
 
     for build in [&PLAIN, &WITH_FRAME_POINTERS, &JEMALLOC_PROF] {
         compile(build);
@@ -208,7 +215,7 @@ fn main() {
                 continue;
             }
             for (row, candidate) in CANDIDATES.iter().enumerate() {
-                if candidate.traced && !heaptrack {
+                if candidate.traced && !heaptrack || !takes_part(candidate.name) {
                     continue;
                 }
                 let operations = if candidate.slow { *slow } else { *fast };
@@ -359,6 +366,9 @@ fn table(
         "---|".repeat(names.len())
     );
     for (row, candidate) in CANDIDATES.iter().enumerate() {
+        if !ratios.keys().any(|(of, _)| *of == row) {
+            continue;
+        }
         let cells: Vec<String> = columns
             .iter()
             .map(|column| {
