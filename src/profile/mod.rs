@@ -338,7 +338,7 @@ pub struct Footprint {
 #[non_exhaustive]
 pub struct Cost {
     /// Time spent recording sampled allocations and their frees, all threads together, nanoseconds. Estimated: one event
-    /// in 4 is timed, in exact mode one in 64, each chosen at random. Not in it: `look_ups`, at some 10 ns each, and
+    /// in 4 is timed, in exact mode one in 256, each chosen at random. Not in it: `look_ups`, at some 10 ns each, and
     /// snapshots.
     pub sampled_nanos: u64,
     /// Standard error of `sampled_nanos`.

@@ -68,7 +68,7 @@ pub(crate) fn estimated(interval: u64) {
 
 /// The recorder's time is some of the time there was, and a paused recorder takes none.
 ///
-/// Of 200,000 events one in 64 is timed, or more: that none is has odds of exp(-3,000).
+/// Of 200,000 events one in 256 is timed, or more: that none is has odds of exp(-780).
 pub(crate) fn cost(interval: u64) {
     warm_up();
     let off = heapsite::stats().cost;
