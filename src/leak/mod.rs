@@ -1,4 +1,11 @@
-//! A guard for tests: fails the test that leaves memory, threads or file descriptors behind, and names who made them.
+//! Leaks, in tests and in profiles.
+//!
+//! A guard for tests fails the test that leaves memory, threads or file descriptors behind, and names who made them:
+//! [`LeakCheck`], [`assert_no_leaks`], [`assert_allocs`].
+//!
+//! Functions over [`Profile`](crate::Profile)s say which lines to accuse, and how likely chance alone would have done the
+//! same: [`accuse`] (what goes on growing?), [`churn`] (what is allocated for a moment, over and over?),
+//! [`held_at_peak`] (what made the high-water mark?).
 //!
 //! ```
 //! # #[global_allocator]
@@ -28,29 +35,37 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod accuse;
 mod before;
 mod budget;
 mod check;
+mod churn;
 mod exit;
 mod fds;
 mod judge;
 mod macros;
 mod noise;
 mod options;
+mod peak;
 mod reach;
 mod report;
 mod save;
 mod scope;
 mod stacks;
 mod statics;
+#[cfg(test)]
+mod testing;
 mod threads;
 
 #[doc(inline)]
 pub use crate::{__assert_allocs as assert_allocs, __assert_no_leaks as assert_no_leaks};
+pub use accuse::{Accused, accuse};
 pub use budget::{Counting, Used};
 #[doc(hidden)]
 pub use budget::{Limit, check as check_limits};
 pub use check::LeakCheck;
+pub use churn::{Churn, churn};
 pub use exit::verify_at_exit;
 pub use options::Options;
+pub use peak::{Held, held_at_peak};
 pub use report::{LeakReport, LeakedFd, LeakedSite, LeakedThread, Place, SavedPair};
