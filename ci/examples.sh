@@ -47,6 +47,26 @@ grep -qx '1001 objects more, 124000 bytes' "$out/exact_mode.log" || fail "exact_
 example service --soak 30 | tee "$out/service.log"
 grep -qx 'back at the baseline' "$out/service.log" || fail "the service leaks"
 
+# The seven patterns as a user runs them: leaky ones are blamed at their line, fixed ones not at all. tests/patterns.rs
+# looks closer, and at other intervals.
+for pattern in 1a 1b 1c 1at 1ct 2 3 4 5 6 7; do
+    for form in leaky fixed; do
+        example patterns "$pattern" "$form" --seconds 1 >"$out/pattern.log"
+        tail -n 1 "$out/pattern.log" | python3 -c '
+import json, sys
+said = json.load(sys.stdin)
+truth, blamed = said["truth"], said["blamed"]
+if said["form"] == "fixed":
+    assert blamed is None, f"accused, but fixed: {blamed}"
+else:
+    assert blamed and blamed["line"] == truth["line"] and blamed["file"].endswith(truth["file"]), f"{blamed}, not {truth}"
+print("pattern", said["pattern"], said["form"] + ":", "{file}:{line}".format(**blamed) if blamed else "nobody")
+' || { cat "$out/pattern.log"; fail "pattern $pattern $form"; }
+    done
+done
+
+example leak_check >/dev/null || fail "leak_check"
+
 # A dump by signal, from outside.
 TMPDIR="$out" example dump_on_signal 20 >"$out/signal.log" &
 for _ in $(seq 200); do [ -s "$out/signal.log" ] && break; sleep 0.1; done

@@ -27,5 +27,29 @@ pub mod leak_checks {}
 #[doc = include_str!("cli.md")]
 pub mod cli {}
 
+#[doc = include_str!("patterns/overview.md")]
+pub mod patterns {
+    #[doc = include_str!("patterns/endless_tasks.md")]
+    pub mod endless_tasks {}
+
+    #[doc = include_str!("patterns/unread_bodies.md")]
+    pub mod unread_bodies {}
+
+    #[doc = include_str!("patterns/pinned_buffers.md")]
+    pub mod pinned_buffers {}
+
+    #[doc = include_str!("patterns/unbounded_maps.md")]
+    pub mod unbounded_maps {}
+
+    #[doc = include_str!("patterns/timers.md")]
+    pub mod timers {}
+
+    #[doc = include_str!("patterns/held_to_the_end.md")]
+    pub mod held_to_the_end {}
+
+    #[doc = include_str!("patterns/conversions.md")]
+    pub mod conversions {}
+}
+
 #[doc = include_str!("changelog.md")]
 pub mod changelog {}
