@@ -37,7 +37,7 @@ fn snapshot(c: &mut Criterion) {
     }
     group.finish();
     c.bench_function("stats/100000 sites", |b| {
-        b.iter(|| black_box(heapsite::stats()))
+        b.iter(|| black_box(heapsite::stats::heap()))
     });
 }
 

@@ -117,7 +117,7 @@ fn measure(dimension: &str, size: u64) -> Point {
         took.as_secs_f64() * 1e6
     });
     let snapshot_micros = snapshots.fold(f64::INFINITY, f64::min);
-    let facts = heapsite::stats();
+    let facts = heapsite::stats::heap();
     // The runtime's own are a few dozen.
     assert!(
         facts.footprint.sites.abs_diff(sites) < 100
@@ -140,7 +140,7 @@ fn measure(dimension: &str, size: u64) -> Point {
 /// Allocates at one site after another, in large strides, fills `kept` up to its capacity and frees what is beyond; returns
 /// the processor time of it, nanoseconds. Always on new threads, so that the stacks are the same each time.
 fn pairs(threads: u64, count: u64, sites: u64, mut kept: Vec<Vec<u8>>) -> (Vec<Vec<u8>>, f64) {
-    let before = heapsite::stats().cost.process_cpu_nanos;
+    let before = heapsite::stats::heap().cost.process_cpu_nanos;
     std::thread::scope(|scope| {
         let mut others = Vec::new();
         for thread in 0..threads {
@@ -165,6 +165,6 @@ fn pairs(threads: u64, count: u64, sites: u64, mut kept: Vec<Vec<u8>>) -> (Vec<V
     });
     (
         kept,
-        (heapsite::stats().cost.process_cpu_nanos - before) as f64,
+        (heapsite::stats::heap().cost.process_cpu_nanos - before) as f64,
     )
 }

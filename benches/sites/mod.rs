@@ -14,7 +14,7 @@ pub(crate) fn fill(kept: &mut Vec<Vec<u8>>, sites: u64, live: usize) {
         kept.push(at_stack(number % sites));
     }
     heapsite::set_sample_interval(0);
-    let made = heapsite::stats().footprint.sites;
+    let made = heapsite::stats::heap().footprint.sites;
     assert!(made >= sites, "{made} sites, not {sites}");
 }
 

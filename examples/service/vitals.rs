@@ -21,7 +21,7 @@ pub(crate) struct Vitals {
 impl Vitals {
     pub(crate) fn now() -> Vitals {
         let entries = |path| std::fs::read_dir(path).map_or(0, Iterator::count);
-        let heap = heapsite::stats().live;
+        let heap = heapsite::stats::heap().live;
         Vitals {
             heap_bytes: heap.bytes,
             heap_error: heap.bytes_error,

@@ -15,6 +15,9 @@ pub mod sampling {}
 #[doc = include_str!("scaling-threads.svg")]
 pub mod performance {}
 
+#[doc = include_str!("memory.md")]
+pub mod memory {}
+
 #[doc = include_str!("formats.md")]
 pub mod formats {}
 

@@ -63,19 +63,18 @@ pub(crate) fn mapped_bytes() -> u64 {
 
 /// Bytes of it that are resident, as `mincore` tells; asked from outside the wall only.
 pub(crate) fn resident_bytes() -> u64 {
-    REGION
-        .iter()
-        .filter_map(|(address, length)| {
-            // Acquire: pairs with `keep`.
-            let start = address.load(Ordering::Acquire);
-            let bytes = length.load(Ordering::Relaxed);
-            if start == 0 {
-                None
-            } else {
-                sys::resident_bytes(start, bytes)
-            }
-        })
+    regions()
+        .filter_map(|(start, bytes)| sys::resident_bytes(start, bytes))
         .sum()
+}
+
+/// Address and length of every mapping that stays.
+pub(crate) fn regions() -> impl Iterator<Item = (usize, usize)> {
+    REGION.iter().filter_map(|(address, length)| {
+        // Acquire: pairs with `keep`.
+        let start = address.load(Ordering::Acquire);
+        (start != 0).then(|| (start, length.load(Ordering::Relaxed)))
+    })
 }
 
 /// The bound, bytes of address space.

@@ -8,7 +8,7 @@ mod pool;
 mod published;
 mod words;
 
-pub(crate) use budget::{limit_bytes, mapped_bytes, resident_bytes, set_limit_bytes};
+pub(crate) use budget::{limit_bytes, mapped_bytes, regions, resident_bytes, set_limit_bytes};
 pub(crate) use pool::Pool;
 pub(crate) use published::Published;
 pub(crate) use words::Words;

@@ -212,6 +212,13 @@ fn add_facts(sum: &mut HeapFacts, other: &HeapFacts) {
     add_footprint(&mut sum.footprint, &other.footprint);
     add_cost(&mut sum.cost, &other.cost);
     add_process(&mut sum.process, &other.process);
+    sum.resources = match (sum.resources.take(), &other.resources) {
+        (Some(mut sum), Some(other)) => {
+            sum.add(other);
+            Some(sum)
+        }
+        _ => None, // of some processes only: that would be the sum of nothing
+    };
     sum.threads.extend(other.threads.iter().cloned());
 }
 

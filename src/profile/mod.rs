@@ -10,6 +10,7 @@ pub mod filter;
 pub mod growth;
 pub mod merge;
 pub mod prune;
+pub mod resources;
 pub(crate) mod told;
 
 /// Index into [`Profile::mappings`].
@@ -298,6 +299,9 @@ pub struct HeapFacts {
     pub cost: Cost,
     /// The process.
     pub process: ProcessFacts,
+    /// What the process holds: memory by parts, threads, descriptors. `None` in dumps of older versions and of systems
+    /// without `/proc`.
+    pub resources: Option<Box<resources::Resources>>,
     /// Names of threads, indexed by [`Cohort::thread`].
     pub threads: Vec<String>,
 }
@@ -382,8 +386,7 @@ pub struct ProcessFacts {
     pub command: String,
     /// Path of the program.
     pub executable: String,
-    /// Resident set size, bytes: counted page by page (`smaps_rollup`), or where the kernel has no such file,
-    /// approximate.
+    /// Resident set size, bytes: counted page by page (`smaps`), or where the kernel has no such file, approximate.
     pub rss_bytes: u64,
     /// Peak resident set size, bytes; approximate (`VmHWM`: the kernel's own counters lag behind by some pages per
     /// thread).

@@ -193,6 +193,13 @@ pub(crate) fn own_statics() -> [(usize, usize); 6] {
     ]
 }
 
+/// Where the recorder's memory is: `[start, limit)` of each table and arena.
+pub(crate) fn own_regions() -> impl Iterator<Item = (u64, u64)> {
+    let tables = own_statics().into_iter().chain(crate::mem::regions());
+    let places = tables.chain(scratch::places());
+    places.map(|(start, bytes)| (start as u64, (start + bytes) as u64))
+}
+
 /// The interval in force, or while paused the one that [`resume`] goes back to: what estimates are made of.
 pub(crate) fn interval_or_paused() -> u64 {
     match INTERVAL.load(Ordering::Relaxed) {

@@ -95,6 +95,7 @@ pub(super) fn facts(sums: Sums, process: ProcessFacts, threads: Vec<String>) -> 
         },
         cost: own_cost(),
         process,
+        resources: None,
         threads,
     }
 }

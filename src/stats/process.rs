@@ -10,9 +10,8 @@ pub(crate) fn current(forked_from: Option<u32>) -> ProcessFacts {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let status = read("/proc/self/status");
     let stat = read("/proc/self/stat");
-    // VmRSS is the kernel's running count, which lags behind (proc(5)); this one is counted now.
-    let rollup = kib_bytes(&read("/proc/self/smaps_rollup"), "Rss:");
-    let rss_bytes = rollup.or_else(|| kib_bytes(&status, "VmRSS:")).unwrap_or(0);
+    // The kernel's running count, which lags behind (proc(5)).
+    let rss_bytes = kib_bytes(&status, "VmRSS:").unwrap_or(0);
     ProcessFacts {
         pid: std::process::id(),
         forked_from,

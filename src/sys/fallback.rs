@@ -58,6 +58,10 @@ pub(crate) fn resident_bytes(_start: usize, _bytes: usize) -> Option<u64> {
     None
 }
 
+pub(crate) fn robust_list(_thread: u32) -> Option<u64> {
+    None
+}
+
 pub(crate) struct ErrnoGuard;
 
 impl ErrnoGuard {

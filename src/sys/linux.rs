@@ -168,6 +168,22 @@ pub(crate) fn resident_bytes(start: usize, bytes: usize) -> Option<u64> {
     Some(resident * PAGE as u64)
 }
 
+/// Where the list of a thread's robust mutexes begins; `None`: it has ended, or has no such list.
+pub(crate) fn robust_list(thread: u32) -> Option<u64> {
+    let mut head = std::ptr::null_mut::<libc::c_void>();
+    let mut size: libc::size_t = 0;
+    // SAFETY: the kernel writes an address and a size to the places given.
+    let status = unsafe {
+        libc::syscall(
+            libc::SYS_get_robust_list,
+            thread as libc::pid_t,
+            &raw mut head,
+            &raw mut size,
+        )
+    };
+    (status == 0 && !head.is_null()).then_some(head as u64)
+}
+
 /// Puts `errno` back when dropped: the program's own error must survive an allocation.
 pub(crate) struct ErrnoGuard(libc::c_int);
 

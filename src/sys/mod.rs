@@ -10,9 +10,10 @@
 //! - [`entropy`]: a number that differs between processes
 //! - [`ErrnoGuard`]: puts `errno` back
 //!
-//! Above it: [`process_id`], [`process_cpu_nanos`], [`resident_bytes`], [`limits_address_space`], [`exit`] (a last call), [`signal`] (handlers that
-//! chain), [`stderr`] (a line that never waits), [`roots`] (where a program keeps what lives as long as it does); for the
-//! command `send` (a signal) and `terminal` (its width).
+//! Above it: [`process_id`], [`process_cpu_nanos`], [`resident_bytes`], [`limits_address_space`], [`exit`] (a last call),
+//! [`signal`] (handlers that chain), [`stderr`] (a line that never waits), [`roots`] (where a program keeps what lives as
+//! long as it does), [`malloc`], [`mimalloc`] and `jemalloc` (what allocators say of themselves), [`static_data`],
+//! [`robust_list`] (whose memory is whose); for the command `send` (a signal) and `terminal` (its width).
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -25,14 +26,20 @@ mod fallback;
 pub(crate) use fallback::*;
 
 pub(crate) mod exit;
+#[cfg(feature = "jemalloc")]
+pub(crate) mod jemalloc;
+pub(crate) mod malloc;
+pub(crate) mod mimalloc;
 pub(crate) mod objects;
 pub(crate) mod roots;
 #[cfg(feature = "cli")]
 pub(crate) mod send;
 pub(crate) mod signal;
+mod static_data;
 pub(crate) mod stderr;
 #[cfg(feature = "cli")]
 pub(crate) mod terminal;
+pub(crate) use static_data::static_data;
 
 /// Whether this build records anything: the unwinder needs x86-64 Linux with glibc. Elsewhere the allocator passes
 /// every call on, and `init()` says that it does not profile.

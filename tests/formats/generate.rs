@@ -277,9 +277,31 @@ fn heap() -> impl Strategy<Value = HeapFacts> {
             heap.process.boot_id = command.clone();
             (heap.process.command, heap.process.executable) = (command, executable);
             (heap.process.rss_bytes, heap.process.peak_rss_bytes) = (more[5], more[6]);
+            heap.resources = resources(&more);
             heap.threads = vec![threads.0, threads.1]; // Cohorts name threads 0 and 1.
             heap
         })
+}
+
+/// Known for half of the processes, and made of the same numbers.
+fn resources(numbers: &[u64]) -> Option<Box<resources::Resources>> {
+    if numbers[0].is_multiple_of(2) {
+        return None;
+    }
+    let mut resources = resources::Resources::default();
+    let memory = &mut resources.memory;
+    (memory.rss_bytes, memory.free_bytes) = (numbers[5], numbers[6]);
+    (memory.overhead_bytes, memory.unexplained_bytes) = (numbers[1] as i64, numbers[2] as i64);
+    resources.fd_limit = numbers[3];
+    let mut held = resources::HeldMemory::default();
+    (held.name, held.is_global) = ("\u{0}日本".into(), numbers[4].is_multiple_of(2));
+    (held.in_use_bytes, held.retained_bytes) = (Some(numbers[4]), None);
+    resources.allocators = vec![held];
+    let mut count = resources::Count::default();
+    (count.name, count.count) = ("a;b\n".into(), numbers[2]);
+    resources.threads = vec![count];
+    resources.cgroup = (numbers[3].is_multiple_of(2)).then(resources::Cgroup::default);
+    Some(Box::new(resources))
 }
 
 /// Two profiles over the same program, as two snapshots of it are: distinct builds, functions and addresses.

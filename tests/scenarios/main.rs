@@ -18,6 +18,7 @@ mod signals;
 mod statistics;
 mod stress;
 mod threads;
+mod where_it_is;
 
 use std::process::ExitCode;
 
@@ -99,6 +100,24 @@ fn main() -> ExitCode {
         Scenario::new("stats_exact", statistics::exact, THREE, EXACT),
         Scenario::new("stats_estimated", statistics::estimated, SYSTEM, &[4 * KIB]),
         Scenario::new("stats_cost", statistics::cost, SYSTEM, &[1, 4 * KIB]),
+        Scenario::new("memory_live", where_it_is::live, THREE, &[1, 4 * KIB]),
+        Scenario::new("memory_free", where_it_is::free, THREE, &[4 * KIB]),
+        Scenario::new(
+            "memory_unexplained",
+            where_it_is::unexplained,
+            THREE,
+            &[4 * KIB],
+        ),
+        Scenario::new("memory_stacks", where_it_is::stacks, THREE, &[4 * KIB]),
+        Scenario::new("memory_files", where_it_is::files, THREE, &[4 * KIB]),
+        Scenario::new("memory_untouched", where_it_is::untouched, SYSTEM, EXACT),
+        Scenario::new("memory_arenas", where_it_is::arenas, SYSTEM, &[4 * KIB]),
+        Scenario::new(
+            "memory_global",
+            where_it_is::global_is_known,
+            THREE,
+            &[4 * KIB],
+        ),
         Scenario::new("over_aligned", layouts::over_aligned, THREE, ALL),
         Scenario::new("zeroed", layouts::zeroed, THREE, ALL),
         Scenario::new("zero_sizes", layouts::zero_sizes, SYSTEM, EXACT),

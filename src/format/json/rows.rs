@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::profile::resources::Resources;
 use crate::profile::{
     Cohort, Cost, Cut, Footprint, HeapFacts, LifetimeBucket, Loss, ProcessFacts, Tally,
 };
@@ -272,6 +273,8 @@ struct HeapFields {
     cost: Cost,
     #[serde(with = "ProcessFields")]
     process: ProcessFacts,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resources: Option<Box<Resources>>,
     threads: Vec<String>,
 }
 

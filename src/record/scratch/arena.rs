@@ -57,10 +57,17 @@ impl Arena {
 
     /// Bytes of address space that were used, and how many of them are resident. Not what is set aside: that costs nothing.
     pub(super) fn memory(&self) -> (u64, u64) {
-        let used = self.high.load(Ordering::Relaxed) * CHUNK;
+        match self.place() {
+            (0, _) => (0, 0),
+            (start, used) => (used as u64, sys::resident_bytes(start, used).unwrap_or(0)),
+        }
+    }
+
+    /// Where it lies and how much of that was used, bytes; address 0: it has no address space.
+    pub(super) fn place(&self) -> (usize, usize) {
         match self.start.load(Ordering::Relaxed) {
             0 => (0, 0),
-            start => (used as u64, sys::resident_bytes(start, used).unwrap_or(0)),
+            start => (start, self.high.load(Ordering::Relaxed) * CHUNK),
         }
     }
 

@@ -85,6 +85,11 @@ impl Switched {
     }
 }
 
+/// Until it is dropped, the calling thread's memory comes from the program's allocator, whatever guards it holds.
+pub(crate) fn outside_of_all() -> Switched {
+    Switched::to(NONE)
+}
+
 impl Drop for Switched {
     fn drop(&mut self) {
         local::with(|local| {

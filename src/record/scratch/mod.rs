@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::local;
 use crate::sys;
 pub(crate) use arena::Arena;
-pub(crate) use guard::Scratch;
+pub(crate) use guard::{Scratch, outside_of_all};
 
 /// Jobs that can have one at the same time.
 const ARENAS: usize = 4;
@@ -89,6 +89,11 @@ pub(crate) fn holding(block: *mut u8) -> Option<&'static Arena> {
         return None;
     }
     ARENA.iter().find(|arena| arena.contains(block as usize))
+}
+
+/// Where arenas have been used: address and length of each.
+pub(super) fn places() -> impl Iterator<Item = (usize, usize)> {
+    ARENA.iter().map(Arena::place)
 }
 
 /// Bytes of address space that arenas use, and how many of them are resident.
