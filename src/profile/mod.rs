@@ -12,6 +12,7 @@ pub mod merge;
 pub mod prune;
 pub mod resources;
 pub(crate) mod told;
+pub(crate) mod told_memory;
 
 /// Index into [`Profile::mappings`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

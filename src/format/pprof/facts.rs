@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::profile::told::{self, bytes};
-use crate::profile::{HeapFacts, Profile, Tally};
+use crate::profile::{HeapFacts, Profile, Tally, told_memory};
 
 /// The profile's comments, followed by its facts in words.
 pub(super) fn comments(profile: &Profile) -> Vec<String> {
@@ -12,6 +12,7 @@ pub(super) fn comments(profile: &Profile) -> Vec<String> {
     };
     comments.push(interval(heap, profile.period));
     comments.push(process(heap));
+    comments.extend(heap.resources.as_deref().map(told_memory::memory));
     comments.push(format!("live: {}", tally(&heap.live, heap.exact)));
     comments.push(format!("allocated: {}", tally(&heap.alloc, heap.exact)));
     comments.push(format!(
