@@ -71,11 +71,17 @@ pub(super) struct Diff {
     pub(super) json: Json,
 }
 
-/// Tell everything about a profile but its samples
+/// Tell where the memory is, and everything about a profile but its samples; of two profiles, what grew
 #[derive(Debug, Group)]
 pub(super) struct Info {
-    /// The profile: a file, `-` or an http:// address
+    /// The profile: a file, `-` or an http:// address; of two, the earlier one
     pub(super) profile: String,
+    /// The later profile
+    #[arg(conflicts_with = "base")]
+    pub(super) now: Option<String>,
+    /// The earlier profile, another way
+    #[arg(long, value_name = "PROFILE")]
+    pub(super) base: Option<String>,
     #[command(flatten)]
     pub(super) json: Json,
 }

@@ -2,26 +2,42 @@
 #![forbid(unsafe_code)]
 
 use super::args;
-use super::{Failure, about, input, json};
+use super::style::Look;
+use super::{Failure, about, input, json, verdict};
 use crate::profile::{Cost, HeapFacts, Profile, Tally, ValueType};
 use crate::view::name::printable;
-use crate::view::{Measure, Value, units};
+use crate::view::{Measure, Value, memory, units};
 use serde_json::json;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-pub(super) fn run(args: &args::Info, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(super) fn run(
+    args: &args::Info,
+    look: &Look,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    match (&args.base, &args.now) {
+        (Some(base), _) => return verdict::run([base, &args.profile], args.json.json, look, out),
+        (None, Some(now)) => {
+            return verdict::run([&args.profile, now], args.json.json, look, out);
+        }
+        (None, None) => {}
+    }
     let profile = input::read(&args.profile)?;
     if args.json.json {
         json::write(&document(&args.profile, &profile), out)?;
     } else {
-        text(&args.profile, &profile, out)?;
+        text(&args.profile, &profile, look, out)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn text(name: &str, profile: &Profile, out: &mut dyn Write) -> io::Result<()> {
+fn text(name: &str, profile: &Profile, look: &Look, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", about::origin(name, profile))?;
+    if let Some(resources) = profile.resources() {
+        memory::write_now(&resources, &look.paint(), out)?;
+        writeln!(out)?;
+    }
     if let Some(heap) = &profile.heap {
         process(heap, out)?;
     }
@@ -275,6 +291,7 @@ fn document(name: &str, profile: &Profile) -> serde_json::Value {
         "mappings": mappings.collect::<Vec<_>>(),
         "comments": profile.comments,
         "recorder": profile.heap.as_deref().map(facts),
+        "resources": profile.resources().as_deref().map(verdict::resources),
     })
 }
 

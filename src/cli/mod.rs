@@ -18,6 +18,7 @@ mod style;
 mod symbolize;
 mod target;
 mod top;
+mod verdict;
 
 use crate::{Error, view};
 use args::{Args, Command};
@@ -126,7 +127,7 @@ fn execute(
     match args.command {
         Command::Top(args) => top::run(&args, look, out, err),
         Command::Diff(args) => diff::run(&args, look, out, err),
-        Command::Info(args) => info::run(&args, out),
+        Command::Info(args) => info::run(&args, look, out),
         Command::Convert(args) => convert::run(&args, out, err),
         Command::Symbolize(args) => symbolize::run(&args, out, err),
         Command::Merge(args) => merge::run(&args, out, err),

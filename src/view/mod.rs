@@ -1,7 +1,7 @@
 //! Views over a [`Profile`](crate::Profile): pure functions from profiles to numbers and text.
 //!
 //! [`count()`] adds samples up by site, function, line, crate or thread; [`growth()`] compares two profiles and
-//! says what is more than chance. [`top`] and [`table`] make text of it. Nothing here does I/O of its own.
+//! says what is more than chance. [`memory`] says what of a process's memory did. [`top`] and [`table`] make text of it. Nothing here does I/O of its own.
 #![forbid(unsafe_code)]
 
 pub mod change;
@@ -10,6 +10,7 @@ pub mod count;
 pub mod growth;
 pub mod key;
 pub mod measure;
+pub mod memory;
 pub mod name;
 pub mod significance;
 pub mod table;

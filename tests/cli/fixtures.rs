@@ -1,6 +1,7 @@
 //! Small profiles made by hand, so that every number in a golden file can be checked with a pencil.
 
 use heapsite::format::{json, pprof};
+use heapsite::profile::resources::{Cgroup, Count, HeldMemory, Resources};
 use heapsite::profile::{
     Cohort, Function, FunctionId, HeapFacts, LifetimeBucket, Line, Location, LocationId, Loss,
     Mapping, MappingId, Profile, Sample, SiteDetail, Tally, ValueType,
@@ -35,6 +36,11 @@ pub(crate) fn write_all(dir: &Path) {
     save("exact-new.pb.gz", &exact(shop(260, [40, 600], [440, 80])));
     save("late-base.pb.gz", &late(shop(60, [40, 0], [500, 0])));
     save("late-new.pb.gz", &late(shop(260, [40, 600], [440, 80])));
+    let (early, late) = (held(60, 20, 4), held(260, 90, 12));
+    save("held-base.json", &early);
+    save("held-now.json", &late);
+    save("held-base.pb.gz", &early);
+    save("held-now.pb.gz", &late);
     save("silent.json", &silent());
     save("silent.pb.gz", &silent());
     save("go.pb.gz", &go());
@@ -178,6 +184,41 @@ fn facts(uptime: u64) -> HeapFacts {
     );
     facts.losses = vec![loss];
     facts
+}
+
+/// The shop, with what its process held: so many MiB free in the allocator, and so many workers.
+fn held(uptime: u64, free: u64, workers: u64) -> Profile {
+    let mut profile = shop(uptime, [40, 0], [500, 0]);
+    let heap = profile.heap.as_mut().unwrap();
+    let mut resources = Resources::default();
+    let memory = &mut resources.memory;
+    memory.live_bytes = heap.live.bytes_estimate.round() as u64;
+    memory.live_error_bytes = heap.live.bytes_variance.sqrt().round() as u64;
+    (memory.overhead_bytes, memory.free_bytes) = (3 << 20, free << 20);
+    (memory.stacks_bytes, memory.files_bytes) = (workers << 18, 9 << 20);
+    (memory.own_bytes, memory.unexplained_bytes) = (1 << 20, 5 << 20);
+    let parts = memory.parts().iter().map(|(_, bytes)| bytes).sum::<i64>();
+    memory.rss_bytes = parts as u64;
+    (resources.virtual_bytes, resources.fd_limit) = (900 << 20, 1024);
+    (heap.process.rss_bytes, heap.process.peak_rss_bytes) = (memory.rss_bytes, 160 << 20);
+    let mut allocator = HeldMemory::default();
+    (allocator.name, allocator.is_global) = ("glibc".into(), true);
+    allocator.in_use_bytes = Some(memory.live_bytes + (3 << 20));
+    allocator.resident_bytes = memory.live_bytes + ((3 + free) << 20);
+    allocator.source = "mallinfo2 and smaps".into();
+    resources.allocators = vec![allocator];
+    let count = |name: &str, number| {
+        let mut count = Count::default();
+        (count.name, count.count) = (name.into(), number);
+        count
+    };
+    resources.threads = vec![count("worker", workers), count("main", 1)];
+    resources.fds = vec![count("socket", 5 * workers), count("file", 3)];
+    let mut cgroup = Cgroup::default();
+    (cgroup.current_bytes, cgroup.limit_bytes) = (200 << 20, Some(512 << 20));
+    resources.cgroup = Some(cgroup);
+    heap.resources = Some(Box::new(resources));
+    profile
 }
 
 /// The same with every value exact: what was counted is all there is.

@@ -56,6 +56,10 @@ golden! {
     info: "info new.json";
     info_exact: "info exact-new.json";
     info_go: "info go.pb.gz";
+    info_memory: "info held-now.json";
+    info_grew: "info held-base.json held-now.json";
+    info_grew_pprof: "info held-now.pb.gz --base held-base.pb.gz";
+    help_info: "info --help";
     help: "--help";
     help_top: "top --help";
     help_diff: "diff --help";

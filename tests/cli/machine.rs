@@ -141,6 +141,49 @@ fn info_has_the_promised_keys() {
 }
 
 #[test]
+fn a_verdict_has_the_promised_keys() {
+    let scene = Scene::new();
+    let names = ["info", "held-base.json", "held-now.json", "--json"];
+    let verdict = json(&scene, &names);
+    has(
+        &verdict,
+        &[
+            "/base/name",
+            "/now/time_nanos",
+            "/growth/live",
+            "/growth/resident",
+            "/growth/descriptors",
+            "/base_resources/parts/7/source",
+            "/now_resources/facts/memory/rss_bytes",
+            "/now_resources/facts/allocators/0/in_use_bytes",
+            "/now_resources/facts/threads/0/name",
+            "/now_resources/facts/cgroup/limit_bytes",
+        ],
+    );
+    assert_eq!(verdict["grew_most"], "free");
+    assert_eq!(verdict["growth"]["free"], 70 << 20);
+    assert_eq!(verdict["growth"]["threads"], 8);
+    let one = json(&scene, &["info", "held-now.json", "--json"]);
+    assert_eq!(one["resources"], verdict["now_resources"]);
+    assert_eq!(
+        json(&scene, &["info", "new.json", "--json"])["resources"],
+        Value::Null
+    );
+    // pprof's comments tell hundredths of a MiB.
+    let told = json(
+        &scene,
+        &["info", "held-base.pb.gz", "held-now.pb.gz", "--json"],
+    );
+    assert_eq!(told["growth"]["free"], 70 << 20);
+    let parts = told["now_resources"]["parts"].as_array().unwrap();
+    let sum: i64 = parts
+        .iter()
+        .map(|part| part["bytes"].as_i64().unwrap())
+        .sum();
+    assert_eq!(told["now_resources"]["facts"]["memory"]["rss_bytes"], sum);
+}
+
+#[test]
 fn what_writes_a_profile_reports_on_it() {
     let scene = Scene::new();
     let size = |name: &str| {

@@ -1,0 +1,91 @@
+//! `heapsite info BASE NOW`: what of the process grew.
+#![forbid(unsafe_code)]
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use serde_json::{Map, Value, json};
+
+use super::style::Look;
+use super::{Failure, about, input, json};
+use crate::profile::resources::{MemoryPart, Resources};
+use crate::view::memory;
+use crate::{Error, Profile};
+
+pub(super) fn run(
+    [base, now]: [&String; 2],
+    json: bool,
+    look: &Look,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    input::check_stdin([base, now])?;
+    let names = [base, now];
+    let profiles = [input::read(base)?, input::read(now)?];
+    let [before, after] = [0, 1].map(|at| known(names[at], &profiles[at]));
+    let (before, after) = (before?, after?);
+    if json {
+        let document = json!({
+            "heapsite": "verdict",
+            "version": 1,
+            "base": json::source(base, &profiles[0]),
+            "now": json::source(now, &profiles[1]),
+            "grew_most": memory::largest_growth(&before.memory, &after.memory).map(|(part, _)| part),
+            "growth": growth(&before, &after),
+            "base_resources": resources(&before),
+            "now_resources": resources(&after),
+        });
+        json::write(&document, out)?;
+    } else {
+        writeln!(out, "base {}", about::origin(base, &profiles[0]))?;
+        writeln!(out, "now  {}", about::origin(now, &profiles[1]))?;
+        if profiles[0].pid() != profiles[1].pid() {
+            writeln!(
+                out,
+                "these are two processes: what differs need not have grown"
+            )?;
+        }
+        memory::write_change(&before, &after, &look.paint(), out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn known(name: &str, profile: &Profile) -> Result<Resources, Error> {
+    match profile.resources() {
+        Some(resources) => Ok(resources.into_owned()),
+        None => Err(Error::input(format!(
+            "{} does not say where the process had its memory: dumps of this version of heapsite do",
+            input::display(name)
+        ))),
+    }
+}
+
+/// Growth by part, bytes.
+fn growth(base: &Resources, now: &Resources) -> Value {
+    let parts = base.memory.parts().into_iter().zip(now.memory.parts());
+    let mut map: Map<String, Value> = parts
+        .map(|((part, before), (_, after))| (key(part), after.saturating_sub(before).into()))
+        .collect();
+    let more = |after: u64, before: u64| Value::from(i128::from(after) as i64 - before as i64);
+    map.insert(
+        "resident".into(),
+        more(now.memory.rss_bytes, base.memory.rss_bytes),
+    );
+    map.insert(
+        "threads".into(),
+        more(now.thread_count(), base.thread_count()),
+    );
+    map.insert("descriptors".into(), more(now.fd_count(), base.fd_count()));
+    Value::Object(map)
+}
+
+/// The same keys as in a JSON dump, and each part's source.
+pub(super) fn resources(resources: &Resources) -> Value {
+    let parts = resources.memory.parts().map(|(part, bytes)| {
+        json!({ "part": part, "bytes": bytes, "source": memory::source(part, resources) })
+    });
+    json!({ "parts": parts, "facts": resources })
+}
+
+fn key(part: MemoryPart) -> String {
+    json!(part).as_str().unwrap_or_default().to_owned()
+}
