@@ -60,12 +60,13 @@ pub struct Site {
 /// Live samples are grouped by birth into this many windows of the time since the recorder's start.
 const COHORT_WINDOWS: u64 = 64;
 
-/// Copies the recorder's counters out, and looks at the process as a whole (`facts.resources`). Never stops another
-/// thread; several threads may call it at once.
+/// Copies the recorder's counters out, and looks at the process as a whole (`facts.resources`). No thread waits for the
+/// copy; several threads may call this at once.
 ///
 /// The copy takes some milliseconds per million live samples. The look takes some 30 ms per GiB that is resident, during
 /// which the program goes on, but waits where it maps memory; and glibc's `mallinfo2` makes an arena's requests wait for some
-/// 170 to 270 ns per free block in it, so it is left out where that took more than a thousandth of the time.
+/// 170 to 270 ns per free block in it, so it is left out where that took more than a thousandth of the time, and altogether
+/// after [`ask_glibc(false)`](crate::stats::ask_glibc).
 ///
 /// Where no [`Heapsite`](crate::Heapsite) allocator is installed the snapshot has no sites and
 /// `facts.interval` is 0.

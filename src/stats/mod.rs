@@ -20,7 +20,7 @@ use crate::snapshot::totals;
 pub use crate::profile::resources::{
     Cgroup, Count, HeldMemory, MemoryPart, MemoryParts, Resources,
 };
-pub use allocator::{Allocator, AllocatorCount, register_allocator};
+pub use allocator::{Allocator, AllocatorCount, ask_glibc, register_allocator};
 
 /// The program's heap and what watching it costs, in numbers.
 ///
@@ -79,7 +79,8 @@ pub struct Amount {
     pub bytes_error: f64,
 }
 
-/// Reads the recorder's totals, and looks at the process as a whole. Never stops another thread.
+/// Reads the recorder's totals, and looks at the process as a whole. No thread waits for it, but for what
+/// [`ask_glibc`] tells.
 ///
 /// The look takes some 30 ms per GiB that is resident, and 0.3 ms at least
 /// ([where the memory really is](crate::guide::memory)); [`heap`] goes without.

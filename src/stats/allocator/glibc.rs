@@ -1,7 +1,7 @@
 //! glibc's `malloc`: `mallinfo2` says what is in use; which pages are the heap's is found among the mappings.
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::{AllocatorCount, Place};
 use crate::stats::memory::{self, Ranges};
@@ -10,7 +10,15 @@ use crate::sys;
 
 const ASKED: &str =
     "mallinfo2; resident pages of [heap] and arenas by smaps; mmapped blocks taken as resident";
-const NOT_ASKED: &str = "resident pages of [heap] and arenas by smaps; mallinfo2 was left out, because the last call took long";
+const NOT_ASKED: &str = "resident pages of [heap] and arenas by smaps; mallinfo2 was left out: forbidden, or the last call took long";
+
+static MAY_ASK: AtomicBool = AtomicBool::new(true);
+
+/// See [`super::ask_glibc`].
+pub(super) fn may_ask(yes: bool) {
+    // Relaxed: a wish, which the next look follows.
+    MAY_ASK.store(yes, Ordering::Relaxed);
+}
 
 /// `None`: another C library.
 pub(super) fn place(
@@ -22,7 +30,8 @@ pub(super) fn place(
     if !sys::malloc::has_info() {
         return None;
     }
-    let info = match LAST.permits(sys::monotonic_nanos()) {
+    let may_ask = MAY_ASK.load(Ordering::Relaxed);
+    let info = match may_ask && LAST.permits(sys::monotonic_nanos()) {
         true => Some(LAST.ask()?),
         false => None,
     };
