@@ -34,6 +34,11 @@ pub struct Config {
     pub(crate) keep: Option<usize>,
     pub(crate) final_dump: bool,
     pub(crate) symbolize: bool,
+    /// Where profiles are served.
+    #[cfg(feature = "http")]
+    pub(crate) http: Option<String>,
+    #[cfg(feature = "http")]
+    pub(crate) http_options: crate::http::Options,
 }
 
 /// Which signal dumps.
@@ -65,6 +70,10 @@ impl Default for Config {
             keep: Some(DEFAULT_KEEP),
             final_dump: false,
             symbolize: true,
+            #[cfg(feature = "http")]
+            http: None,
+            #[cfg(feature = "http")]
+            http_options: crate::http::Options::new(),
         }
     }
 }
@@ -198,8 +207,40 @@ impl Config {
         self
     }
 
+    /// Serve profiles under `/debug/pprof/` on this address and port, from a thread of heapsite's own, until the
+    /// [`Handle`](crate::Handle) is dropped; port 0 is any that is free. A line on stderr says where.
+    ///
+    /// Default: not served. Text: `http=127.0.0.1:6060`, `http=localhost:6060`, `http=[::1]:6060`. Feature `http`.
+    #[cfg(feature = "http")]
+    pub fn http(mut self, address: impl Into<String>) -> Config {
+        self.http = Some(address.into());
+        self
+    }
+
+    /// Whether an address that other machines can reach is accepted: see
+    /// [`Options::remote`](crate::http::Options::remote).
+    ///
+    /// Default: `false`. Text: `http=0.0.0.0:6060,http_remote=true`. Feature `http`.
+    #[cfg(feature = "http")]
+    pub fn http_remote(mut self, yes: bool) -> Config {
+        self.http_options = self.http_options.remote(yes);
+        self
+    }
+
+    /// Answers only requests with this token: see [`Options::token`](crate::http::Options::token).
+    ///
+    /// Default: none. Text: `http_token=…` (one with a comma can only be set here; other processes of the same user can
+    /// read a process's environment). Feature `http`.
+    #[cfg(feature = "http")]
+    pub fn http_token(mut self, token: impl Into<String>) -> Config {
+        self.http_options = self.http_options.token(token);
+        self
+    }
+
     /// What the builder's types cannot rule out.
     pub(crate) fn validate(&self) -> Result<()> {
+        #[cfg(feature = "http")]
+        self.validate_http()?;
         if self.format == Format::Folded {
             return Err(Error::config(format!(
                 "key `format`, value `{}`: accepted are {}",
@@ -226,5 +267,17 @@ impl Config {
             )));
         }
         Ok(())
+    }
+
+    #[cfg(feature = "http")]
+    fn validate_http(&self) -> Result<()> {
+        if let Some(text) = &self.http {
+            crate::http::address(text)
+                .map_err(|accepted| {
+                    Error::config(format!("key `http`, value `{text}`: {accepted}"))
+                })
+                .and_then(|address| self.http_options.allow(address))?;
+        }
+        self.http_options.validate()
     }
 }

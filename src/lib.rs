@@ -7,6 +7,8 @@ pub mod config;
 pub mod error;
 pub mod format;
 pub mod guide;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod leak;
 pub mod profile;
 pub mod snapshot;
@@ -20,6 +22,7 @@ pub mod view;
 pub mod cli;
 
 mod alloc;
+mod helper;
 
 // Below the wall: no heap, no lock, no waiting, no panic, no symbols. The types that would break this are
 // listed in .clippy.toml and may not be named there.

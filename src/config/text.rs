@@ -8,7 +8,7 @@ use super::{Config, Signal, signal};
 use crate::error::{Error, Result};
 use crate::format::Format;
 
-const KEYS: &str = "interval, memory, signal, dir, format, every, keep, final, symbolize";
+const KEYS: &str = "interval, memory, signal, dir, format, every, keep, final, symbolize, http, http_remote, http_token";
 const SIZES: &str =
     "accepted is a whole number of bytes, or one with B, KiB, MiB or GiB, such as 512KiB";
 pub(super) const DURATIONS: &str =
@@ -46,6 +46,8 @@ impl FromStr for Config {
             }
             seen.push(key);
             config = set(config, key, value).map_err(|accepted| {
+                // A secret that was mistyped is still one.
+                let value = if key == "http_token" { "…" } else { value };
                 Error::config(format!("key `{key}`, value `{value}`: {accepted}"))
             })?;
         }
@@ -78,13 +80,31 @@ fn set(config: Config, key: &str, value: &str) -> Result<Config, String> {
         },
         "final" => config.final_dump(truth(value)?),
         "symbolize" => config.symbolize(truth(value)?),
-        "http" => {
-            return Err(format!(
-                "http is not built into this version; accepted keys are {KEYS}"
-            ));
-        }
+        "http" | "http_remote" | "http_token" => return http(config, key, value),
         _ => return Err(format!("unknown key; accepted keys are {KEYS}")),
     })
+}
+
+#[cfg(feature = "http")]
+fn http(config: Config, key: &str, value: &str) -> Result<Config, String> {
+    Ok(match key {
+        "http" => {
+            crate::http::address(value)?;
+            config.http(value)
+        }
+        "http_remote" => config.http_remote(truth(value)?),
+        _ if value.is_empty() => return Err(crate::http::TOKENS.to_owned()),
+        _ => config.http_token(value),
+    })
+}
+
+#[cfg(not(feature = "http"))]
+fn http(_: Config, _: &str, _: &str) -> Result<Config, String> {
+    Err(
+        "this program was built without heapsite's feature `http`; accepted with \
+         `heapsite = { features = [\"http\"], … }` in its Cargo.toml"
+            .to_owned(),
+    )
 }
 
 /// A number of bytes.
@@ -283,13 +303,6 @@ mod tests {
                 format!("key ``, value `1`: unknown key; accepted keys are {KEYS}"),
             ),
             (
-                "http=127.0.0.1:6060",
-                format!(
-                    "key `http`, value `127.0.0.1:6060`: http is not built into this version; \
-                     accepted keys are {KEYS}"
-                ),
-            ),
-            (
                 "final",
                 format!("`final` has no `=`: accepted is `key=value`; keys are {KEYS}"),
             ),
@@ -304,6 +317,55 @@ mod tests {
         ];
         for (text, line) in whole_lines {
             assert_eq!(text.parse::<Config>().expect_err(text).to_string(), line);
+        }
+    }
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn http() {
+        let text = "http=0.0.0.0:6060,http_remote=true,http_token=s=3";
+        let read: Config = text.parse().unwrap();
+        let built = Config::new().http("0.0.0.0:6060").http_remote(true);
+        assert_eq!(read, built.http_token("s=3"));
+        read.validate().unwrap();
+        for (text, parts) in [
+            ("http=6060", ["key `http`, value `6060`", "127.0.0.1:6060"]),
+            ("http_remote=1", ["key `http_remote`", "true and false"]),
+            ("http_token=", ["key `http_token`, value `…`", "visible"]),
+        ] {
+            let error = text.parse::<Config>().expect_err(text).to_string();
+            assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+        }
+        for (config, parts) in [
+            (Config::new().http("x"), ["key `http`, value `x`", "6060"]),
+            (
+                Config::new().http("10.0.0.1:80"),
+                ["value `10.0.0.1:80`", "http_remote=true"],
+            ),
+            (
+                Config::new().http_token("a b"),
+                ["key `http_token`", "visible"],
+            ),
+        ] {
+            let error = config.validate().unwrap_err();
+            assert!(error.is_config());
+            let error = error.to_string();
+            assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+        }
+    }
+
+    #[cfg(not(feature = "http"))]
+    #[test]
+    fn without_the_feature_http_says_which_is_needed() {
+        for text in [
+            "http=127.0.0.1:6060",
+            "http_remote=true",
+            "http_token=secret",
+        ] {
+            let error = text.parse::<Config>().unwrap_err();
+            assert!(error.is_config());
+            assert!(error.to_string().contains("feature `http`"), "{error}");
+            assert!(!error.to_string().contains("secret"), "{error}");
         }
     }
 

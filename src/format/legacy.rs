@@ -1,10 +1,13 @@
 //! The text formats from before `profile.proto`: gperftools' and Go's `heap profile: …` (`?debug=1`), and jemalloc's
-//! own `heap_v2/RATE`. Read only.
+//! own `heap_v2/RATE`. The first is written, too ([`write`]).
 //!
 //! They hold counts as sampled. With mean size s and rate R an allocation was chosen with p = 1 − exp(−s/R), so counts
 //! are divided by that here, as pprof and jeprof do; the profile's period is R. Addresses are return addresses: one
 //! is taken off, so that each lies in its call.
 #![forbid(unsafe_code)]
+
+#[cfg(any(feature = "http", test))]
+mod write;
 
 use hashbrown::{HashMap, HashSet};
 
@@ -13,6 +16,9 @@ use crate::error::{Error, Result};
 use crate::profile::addresses::{Builder, FunctionIndex};
 use crate::profile::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
 use crate::symbolize::mappings;
+
+#[cfg(any(feature = "http", test))]
+pub(crate) use write::write;
 
 const GPERFTOOLS: &str = "heap profile:";
 const JEMALLOC: &str = "heap_v2/";
@@ -325,9 +331,9 @@ impl Target {
         )?;
         let mut values = Vec::with_capacity(4);
         if self.has_alloc {
-            values.extend(self.scaled(ever, ever_bytes));
+            values.extend(scaled(ever, ever_bytes, self.rate));
         }
-        values.extend(self.scaled(live, live_bytes));
+        values.extend(scaled(live, live_bytes, self.rate));
         // Stacks come once per size; pprof tells them apart by the same label.
         let (objects, bytes) = if live > 0 {
             (live, live_bytes)
@@ -342,19 +348,19 @@ impl Target {
             .sample(stack, values, label.into_iter().collect(), None);
         Ok(())
     }
+}
 
-    /// Estimates of all objects and bytes.
-    fn scaled(&self, objects: u64, bytes: u64) -> [i64; 2] {
-        let scale = match self.rate {
-            _ if objects == 0 || bytes == 0 => return [0, 0],
-            Some(rate) if rate > 1 => {
-                let size = bytes as f64 / objects as f64;
-                -1.0 / (-size / rate as f64).exp_m1()
-            }
-            _ => 1.0,
-        };
-        [objects, bytes].map(|value| (value as f64 * scale).round() as i64)
-    }
+/// Estimates of all objects and bytes, of counts sampled at this rate; `None`: counts of everything.
+fn scaled(objects: u64, bytes: u64, rate: Option<u64>) -> [i64; 2] {
+    let scale = match rate {
+        _ if objects == 0 || bytes == 0 => return [0, 0],
+        Some(rate) if rate > 1 => {
+            let size = bytes as f64 / objects as f64;
+            -1.0 / (-size / rate as f64).exp_m1()
+        }
+        _ => 1.0,
+    };
+    [objects, bytes].map(|value| (value as f64 * scale).round() as i64)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! | [`pprof`] | yes | yes | stacks, values, labels, symbols |
 //! | [`json`] | yes | yes | everything |
 //! | [`folded`] | yes | no | one value per stack, names only |
-//! | legacy text (gperftools, Go's `debug=1`, jemalloc) | no | yes | addresses and values |
+//! | legacy text (gperftools, Go's `debug=1`, jemalloc) | over HTTP | yes | addresses and values |
 //!
 //! `src/guide/formats.md` describes them for readers of the files.
 #![forbid(unsafe_code)]
@@ -13,7 +13,7 @@
 mod budget;
 pub mod folded;
 pub mod json;
-mod legacy;
+pub(crate) mod legacy;
 pub mod pprof;
 mod unknown;
 

@@ -24,6 +24,9 @@ pub mod formats {}
 #[doc = include_str!("triggers.md")]
 pub mod triggers {}
 
+#[doc = include_str!("http.md")]
+pub mod http {}
+
 #[doc = include_str!("leak_checks.md")]
 pub mod leak_checks {}
 

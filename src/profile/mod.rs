@@ -5,6 +5,8 @@
 pub mod addresses;
 pub(crate) mod builder;
 mod check;
+#[cfg(any(feature = "http", test))]
+pub(crate) mod delta;
 pub mod diff;
 pub mod filter;
 pub mod growth;

@@ -22,6 +22,28 @@ pub(crate) enum Sampling {
     Estimated { largest: Option<u64> },
 }
 
+/// How `heap` was sampled, and that values are estimates; `period` is the profile's.
+pub(crate) fn sampling(heap: &HeapFacts, period: i64) -> String {
+    let known = "values are estimates";
+    match (heap.interval, heap.exact) {
+        (_, true) => EXACT.to_owned(),
+        (0, _) if heap.is_not_installed() => NOT_INSTALLED.to_owned(),
+        (0, _) => format!("heapsite: recording is off: {known}"),
+        (1, _) => {
+            format!(
+                "heapsite: every allocation is recorded now, but some are missing, from before or as losses: {known}"
+            )
+        }
+        (interval, _) if period > interval as i64 => format!(
+            "heapsite: one allocation sampled per {interval} bytes on average now, and per up to {period} of what is \
+             live: {known}"
+        ),
+        (interval, _) => {
+            format!("heapsite: one allocation sampled per {interval} bytes on average: {known}")
+        }
+    }
+}
+
 /// The comment that the interval has changed: values of what was freed may be estimates of this interval.
 pub(crate) fn largest_interval(bytes: u64) -> String {
     format!("{LARGEST}{bytes} bytes were in force earlier")

@@ -13,7 +13,8 @@
 //! Above it: [`process_id`], [`process_cpu_nanos`], [`resident_bytes`], [`limits_address_space`], [`exit`] (a last call),
 //! [`signal`] (handlers that chain), [`stderr`] (a line that never waits), [`roots`] (where a program keeps what lives as
 //! long as it does), [`malloc`], [`mimalloc`] and `jemalloc` (what allocators say of themselves), [`static_data`],
-//! [`robust_list`] (whose memory is whose); for the command `send` (a signal) and `terminal` (its width).
+//! [`robust_list`] (whose memory is whose), `trim` (freed memory back to the system); for the command `send` (a signal) and
+//! `terminal` (its width).
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -39,6 +40,8 @@ mod static_data;
 pub(crate) mod stderr;
 #[cfg(feature = "cli")]
 pub(crate) mod terminal;
+#[cfg(feature = "http")]
+pub(crate) mod trim;
 pub(crate) use static_data::static_data;
 
 /// Whether this build records anything: the unwinder needs x86-64 Linux with glibc. Elsewhere the allocator passes

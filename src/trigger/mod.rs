@@ -95,8 +95,8 @@ impl Config {
     ///
     /// If triggers are already running in this process; if the dump directory does not exist, or was set and
     /// cannot be written to (the default one is only complained about on stderr, since a service should not
-    /// fail to start over it); if a setting makes no sense; if the system refuses a thread, a socket or the
-    /// signal. Nothing is left running then.
+    /// fail to start over it); if a setting makes no sense; if the system refuses a thread, a socket, the signal
+    /// or the address of `http`. Nothing is left running then.
     pub fn init(self) -> Result<Handle> {
         let _own_work = wiring::own_work();
         self.validate()?;
@@ -111,6 +111,12 @@ impl Config {
                 )),
             }
         }
+        // Stops by itself if something below fails.
+        #[cfg(feature = "http")]
+        let http = match &self.http {
+            None => None,
+            Some(address) => Some(serve(address, &self.http_options)?),
+        };
         let dir = sink.dir().to_owned();
         let manner = Manner {
             format: self.format,
@@ -151,8 +157,14 @@ impl Config {
         if let Some(bytes) = self.interval {
             wiring::set_sample_interval(bytes);
         }
+        #[cfg(feature = "http")]
+        if let Some(server) = &http {
+            report::line(format_args!("profiles at {}/debug/pprof/", server.url()));
+        }
         Ok(Handle {
             pid,
+            #[cfg(feature = "http")]
+            http,
             desk,
             thread,
             armed,
@@ -160,6 +172,14 @@ impl Config {
             manner,
         })
     }
+}
+
+#[cfg(feature = "http")]
+fn serve(address: &str, options: &crate::http::Options) -> Result<crate::http::Server> {
+    crate::http::address(address)
+        .map_err(Error::config)
+        .and_then(|address| options.serve(address))
+        .map_err(|error| error.context("key `http`"))
 }
 
 /// Running triggers. Dropping it stops them: the helper thread finishes what it was asked for, takes the final
@@ -171,6 +191,8 @@ impl Config {
 #[must_use = "dropping the handle stops the triggers: keep it until the end of `main`"]
 pub struct Handle {
     pid: u32,
+    #[cfg(feature = "http")]
+    http: Option<crate::http::Server>,
     desk: Arc<Desk>,
     /// `None` only while dropping.
     thread: Option<JoinHandle<()>>,
@@ -206,6 +228,12 @@ impl Handle {
         &self.dir
     }
 
+    /// The server of [`Config::http`]; its address has the real port.
+    #[cfg(feature = "http")]
+    pub fn http(&self) -> Option<&crate::http::Server> {
+        self.http.as_ref()
+    }
+
     fn is_of_parent(&self) -> bool {
         std::process::id() != self.pid
     }
@@ -230,6 +258,8 @@ impl Drop for Handle {
             // Even to detach a thread that does not exist here would touch memory that may be gone.
             return std::mem::forget(thread);
         }
+        #[cfg(feature = "http")]
+        drop(self.http.take());
         if let Some(armed) = &self.armed {
             armed.disarm();
         }

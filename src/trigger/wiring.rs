@@ -1,6 +1,8 @@
 //! What triggers ask of the recorder's side; nothing else in this module reaches below the wall.
 #![forbid(unsafe_code)]
 
+pub(super) use crate::helper::own_work;
+
 /// Mean bytes between sampled allocations, from now on.
 pub(super) fn set_sample_interval(bytes: u64) {
     crate::set_sample_interval(bytes);
@@ -32,14 +34,8 @@ pub(super) fn housekeeping() {
     crate::record::note_loaded_code();
 }
 
-/// While it lives, what this thread allocates is counted as heapsite's own work instead of the program's: the next
-/// profile should show neither how this one was written nor what heapsite keeps for itself. Guards nest.
-pub(super) fn own_work() -> crate::record::local::Ignore {
-    crate::record::local::Ignore::new()
-}
-
-/// The same, and memory that is apart from the program's heap and goes back to the system as a whole. Inside an outer one
-/// it does nothing.
+/// While it lives, what this thread allocates is the recorder's own work, in memory that is apart from the program's heap
+/// and goes back to the system as a whole. Inside an outer one it does nothing.
 pub(super) fn scratch() -> crate::record::scratch::Scratch {
     crate::record::scratch::Scratch::new()
 }

@@ -15,10 +15,7 @@ use super::sink::Sink;
 use super::{report, wiring};
 use crate::error::{Error, Result};
 use crate::format::Format;
-use crate::sys;
-
-/// Symbolising is iterative and keeps its tables on the heap; a debug build needs a few hundred KiB.
-const STACK_BYTES: usize = 1 << 20;
+use crate::helper;
 
 /// How often a helper looks around whose wake-up socket the program has closed.
 const BLIND: Duration = Duration::from_millis(200);
@@ -170,18 +167,12 @@ fn report_failure(error: &dyn fmt::Display) {
     report::line(format_args!("{error}"));
 }
 
-/// Starts a helper thread: named, with a modest stack, and deaf to all signals of the program.
+/// Starts a helper thread. `heapsite dump` knows one by its name.
 pub(super) fn on_thread<R: Send + 'static>(
     f: impl FnOnce() -> R + Send + 'static,
 ) -> std::io::Result<JoinHandle<R>> {
-    sys::signal::with_signals_blocked(|| {
-        thread::Builder::new()
-            .name("heapsite".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(|| {
-                IS_HELPER.set(true);
-                let _own_work = wiring::own_work();
-                f()
-            })
+    helper::spawn("heapsite", || {
+        IS_HELPER.set(true);
+        f()
     })
 }

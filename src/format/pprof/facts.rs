@@ -10,7 +10,7 @@ pub(super) fn comments(profile: &Profile) -> Vec<String> {
     let Some(heap) = &profile.heap else {
         return comments;
     };
-    comments.push(interval(heap, profile.period));
+    comments.push(told::sampling(heap, profile.period));
     comments.push(process(heap));
     comments.extend(heap.resources.as_deref().map(told_memory::memory));
     comments.push(format!("live: {}", tally(&heap.live, heap.exact)));
@@ -34,27 +34,6 @@ pub(super) fn comments(profile: &Profile) -> Vec<String> {
         own.live_samples
     ));
     comments
-}
-
-fn interval(heap: &HeapFacts, period: i64) -> String {
-    let known = "values are estimates";
-    match (heap.interval, heap.exact) {
-        (_, true) => told::EXACT.to_owned(),
-        (0, _) if heap.is_not_installed() => told::NOT_INSTALLED.to_owned(),
-        (0, _) => format!("heapsite: recording is off: {known}"),
-        (1, _) => {
-            format!(
-                "heapsite: every allocation is recorded now, but some are missing, from before or as losses: {known}"
-            )
-        }
-        (interval, _) if period > interval as i64 => format!(
-            "heapsite: one allocation sampled per {interval} bytes on average now, and per up to {period} of what is \
-             live: {known}"
-        ),
-        (interval, _) => {
-            format!("heapsite: one allocation sampled per {interval} bytes on average: {known}")
-        }
-    }
 }
 
 fn process(heap: &HeapFacts) -> String {
