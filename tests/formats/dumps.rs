@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use heapsite::format::{self, Format};
 
-use crate::rules::check_snapshot;
+use crate::backends::check_snapshot;
 use crate::walker::{all, fields, number, unpack};
 
 /// Allocations with stacks of their own, live and freed.

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod algebra;
+mod backends;
 mod call_tree;
 mod dumps;
 mod errors;

@@ -27,7 +27,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         program: |_| {
             refused(
                 "HEAPSITE: key `sginal`, value `SIGUSR1`: unknown key; accepted keys are interval, memory, signal, \
-                 dir, format, every, keep, final, symbolize",
+                 dir, format, every, keep, final, symbolize, http, http_remote, http_token",
             );
         },
         check: |outcome| outcome.succeeded(),
@@ -57,17 +57,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             );
             drop(kept);
             assert_eq!(crate::harness::files(dir).len(), 0);
-        },
-        check: |outcome| outcome.succeeded(),
-    },
-    Scenario {
-        name: "settings_http_is_for_later",
-        settings: Some("http=127.0.0.1:6060"),
-        program: |_| {
-            let error = heapsite::init().unwrap_err().to_string();
-            let start =
-                "HEAPSITE: key `http`, value `127.0.0.1:6060`: http is not built into this version";
-            assert!(error.starts_with(start), "{error}");
         },
         check: |outcome| outcome.succeeded(),
     },
