@@ -6,7 +6,7 @@
 //! is taken off, so that each lies in its call.
 #![forbid(unsafe_code)]
 
-#[cfg(any(feature = "http", test))]
+#[cfg(feature = "http")]
 mod write;
 
 use hashbrown::{HashMap, HashSet};
@@ -17,7 +17,7 @@ use crate::profile::addresses::{Builder, FunctionIndex};
 use crate::profile::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
 use crate::symbolize::mappings;
 
-#[cfg(any(feature = "http", test))]
+#[cfg(feature = "http")]
 pub(crate) use write::write;
 
 const GPERFTOOLS: &str = "heap profile:";
