@@ -65,7 +65,11 @@ fn growth(base: &Resources, now: &Resources) -> Value {
     let mut map: Map<String, Value> = parts
         .map(|((part, before), (_, after))| (key(part), after.saturating_sub(before).into()))
         .collect();
-    let more = |after: u64, before: u64| Value::from(i128::from(after) as i64 - before as i64);
+    // A dump may say anything: numbers above i64::MAX count as that, and then no difference overflows.
+    let more = |after: u64, before: u64| {
+        let [after, before] = [after, before].map(|number| number.min(i64::MAX as u64) as i64);
+        Value::from(after - before)
+    };
     map.insert(
         "resident".into(),
         more(now.memory.rss_bytes, base.memory.rss_bytes),

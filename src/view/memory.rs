@@ -115,7 +115,7 @@ pub fn write_now(resources: &Resources, paint: &Paint, out: &mut dyn Write) -> i
         )?,
     }
     let rows = memory.parts().map(|(part, bytes)| {
-        let share = units::percent(bytes, memory.rss_bytes as i64);
+        let share = units::percent(bytes, signed(memory.rss_bytes));
         let size = units::with_error(bytes, error_of(part, memory), "bytes");
         (
             vec![(size, Tone::Plain), (share, Tone::Plain)],
@@ -130,7 +130,7 @@ pub fn write_now(resources: &Resources, paint: &Paint, out: &mut dyn Write) -> i
     line(out, "threads", &counts(&resources.threads))?;
     let limit = match resources.fd_limit {
         0 => String::new(),
-        limit => format!(" (limit {})", units::count(limit as i64)),
+        limit => format!(" (limit {})", units::count(signed(limit))),
     };
     line(out, "descriptors", &(counts(&resources.fds) + &limit))?;
     if let Some(cgroup) = &resources.cgroup {
@@ -158,8 +158,8 @@ pub fn write_change(
     paint: &Paint,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let [before, after] = [base, now].map(|of| of.memory.rss_bytes as i64);
-    let growth = after - before;
+    let [before, after] = [base, now].map(|of| signed(of.memory.rss_bytes));
+    let growth = after.saturating_sub(before);
     let [from, to] = [before, after].map(|bytes| units::bytes(bytes as f64));
     let verdict = match largest_growth(&base.memory, &now.memory) {
         Some((part, bytes)) => format!(
@@ -185,8 +185,9 @@ pub fn write_change(
                 }
                 _ => None,
             };
-            let change = units::change(after - before, error, "bytes");
-            let tone = match after - before {
+            let growth = after.saturating_sub(before);
+            let change = units::change(growth, error, "bytes");
+            let tone = match growth {
                 change if change >= SMALL => Tone::Alarm,
                 change if change <= -SMALL => Tone::Relief,
                 _ => Tone::Plain,
@@ -287,14 +288,15 @@ fn counts(all: &[Count]) -> String {
     let total: u64 = all
         .iter()
         .fold(0, |sum, part| sum.saturating_add(part.count));
-    let number = |count: u64| units::count(count.min(i64::MAX as u64) as i64);
+    let number = |count: u64| units::count(signed(count));
     let named = all.iter().filter(|part| !part.name.is_empty());
     let mut parts: Vec<String> = named
         .clone()
         .take(SHOWN)
         .map(|part| format!("{} {}", part.name, number(part.count)))
         .collect();
-    match named.skip(SHOWN).map(|part| part.count).sum::<u64>() {
+    let others = named.skip(SHOWN);
+    match others.fold(0u64, |sum, part| sum.saturating_add(part.count)) {
         0 => {}
         more => parts.push(format!("others {}", number(more))),
     }

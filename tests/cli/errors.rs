@@ -37,6 +37,52 @@ fn inputs_that_are_no_profiles() {
 }
 
 #[test]
+fn memory_that_no_process_has() {
+    let scene = Scene::new();
+    let path = |name: &str| scene.dir.path().join(name);
+    let text = std::fs::read_to_string(path("held-now.json")).unwrap();
+    let held: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let name = "hostile.json";
+    for (count, size) in [
+        (u64::MAX, i64::MIN),
+        (u64::MAX, i64::MAX),
+        (i64::MAX as u64 + 1, i64::MIN),
+        (0, i64::MIN),
+    ] {
+        let mut hostile = held.clone();
+        let resources = &mut hostile["heap"]["resources"];
+        for (key, value) in resources["memory"].as_object_mut().unwrap() {
+            let signed = matches!(key.as_str(), "overhead_bytes" | "unexplained_bytes");
+            *value = if signed { size.into() } else { count.into() };
+        }
+        let threads =
+            (0..12).map(|at| serde_json::json!({ "name": format!("t{at}"), "count": count }));
+        resources["threads"] = threads.collect();
+        resources["fds"] = resources["threads"].clone();
+        // The schema comes first in a dump; a map sorts its keys.
+        let schema = hostile.as_object_mut().unwrap().remove("schema").unwrap();
+        let rest = hostile.to_string();
+        let text = format!("{{\"schema\":{schema},{}", &rest[1..]);
+        std::fs::write(path(name), text).unwrap();
+        for args in [
+            &["info", name][..],
+            &["info", name, "--json"],
+            &["info", "held-base.json", name],
+            &["info", name, "held-base.json"],
+            &["info", "held-base.json", name, "--json"],
+            &["info", name, "held-base.json", "--json"],
+            &["merge", name, name, "-o", "twice.json"],
+            &["convert", name, "-o", "hostile.pb.gz"],
+            &["info", "hostile.pb.gz"],
+            &["info", "held-base.json", "hostile.pb.gz"],
+        ] {
+            let done = scene.run(args);
+            assert_eq!(done.code, Some(0), "{args:?}: {}", done.stderr);
+        }
+    }
+}
+
+#[test]
 fn questions_a_profile_cannot_answer() {
     let scene = Scene::new();
     for (args, expected) in [
