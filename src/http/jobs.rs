@@ -26,11 +26,14 @@ pub(super) struct Jobs {
 #[derive(Default)]
 struct State {
     is_busy: bool,
-    /// Somebody waits for a turn.
-    is_awaited: bool,
+    /// How many work or are going to, besides a window.
+    admitted: usize,
     /// When the window that is open ends.
     window: Option<Instant>,
 }
+
+/// One that works and one that waits.
+const PLACES: usize = 2;
 
 /// Not now: seconds after which another try is worth it.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,37 +43,37 @@ impl Jobs {
     /// The right to do something expensive, once whoever does so now is done; or not now, because somebody waits already.
     pub(super) fn next(self: &Arc<Jobs>) -> Result<Next, Busy> {
         let mut state = self.lock();
-        match std::mem::replace(&mut state.is_awaited, true) {
-            true => Err(Busy(1)),
-            false => Ok(Next(Arc::clone(self))),
+        // Counted here and not when the work begins: two requests may come before the first one's thread runs.
+        if state.admitted == PLACES {
+            return Err(Busy(1));
         }
+        state.admitted += 1;
+        Ok(Next(Arc::clone(self)))
     }
 
-    /// The same, after waiting for it: for a job that has begun and must be finished.
-    fn turn(self: &Arc<Jobs>) -> Turn {
+    /// Blocks until nobody else works.
+    fn turn(self: &Arc<Jobs>, place: Option<Next>) -> Turn {
         let state = self.lock();
         let mut state = self
             .freed
             .wait_while(state, |state| state.is_busy)
             .unwrap_or_else(PoisonError::into_inner);
         state.is_busy = true;
-        Turn(Arc::clone(self))
+        Turn {
+            jobs: Arc::clone(self),
+            _place: place,
+        }
     }
 
     /// The right to look at two moments that lie so far apart; or not now.
-    pub(super) fn try_window(self: &Arc<Jobs>, length: Duration) -> Result<Window, Busy> {
+    pub(super) fn window(self: &Arc<Jobs>, length: Duration) -> Result<Window, Busy> {
         let now = Instant::now();
         let mut state = self.lock();
         if let Some(end) = state.window {
             return Err(Busy(end.saturating_duration_since(now).as_secs() + 1));
         }
-        if state.is_busy {
-            return Err(Busy(1));
-        }
-        state.is_busy = true;
         state.window = Some(now + length);
         Ok(Window {
-            first: Some(Turn(Arc::clone(self))),
             jobs: Arc::clone(self),
             length,
         })
@@ -83,43 +86,54 @@ impl Jobs {
 }
 
 /// The right to do something expensive.
-pub(super) struct Turn(Arc<Jobs>);
+pub(super) struct Turn {
+    jobs: Arc<Jobs>,
+    /// Given back after the turn. Windows have none.
+    _place: Option<Next>,
+}
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.lock().is_busy = false;
-        self.0.freed.notify_all();
+        self.jobs.lock().is_busy = false;
+        self.jobs.freed.notify_all();
     }
 }
 
-/// The right to be next.
+/// A place among those who work and wait.
 pub(super) struct Next(Arc<Jobs>);
 
 impl Next {
     /// Blocks until it is this one's turn.
     pub(super) fn turn(self) -> Turn {
-        self.0.turn()
+        let jobs = Arc::clone(&self.0);
+        jobs.turn(Some(self))
     }
 }
 
 impl Drop for Next {
     fn drop(&mut self) {
-        self.0.lock().is_awaited = false;
+        self.0.lock().admitted -= 1;
     }
 }
 
-/// The right to look at two moments. It starts with a turn, for the first of them.
+/// The right to look at two moments.
 pub(super) struct Window {
-    first: Option<Turn>,
     jobs: Arc<Jobs>,
     length: Duration,
 }
 
 impl Window {
-    /// Lets others work until the window ends, then waits for a turn again. `None`: the caller has gone.
-    pub(super) fn pass(&mut self, caller: &Caller) -> Option<Turn> {
-        self.first = None;
-        caller.is_there_after(self.length).then(|| self.jobs.turn())
+    /// Blocks until it is this one's turn, for the first look. Not for long: whoever works now and whoever waits are all
+    /// that can be in front of it.
+    pub(super) fn first_look(&self) -> Turn {
+        self.jobs.turn(None)
+    }
+
+    /// Lets the time pass, then waits for a turn again. `None`: the caller has gone.
+    pub(super) fn second_look(&self, caller: &Caller) -> Option<Turn> {
+        caller
+            .is_there_after(self.length)
+            .then(|| self.jobs.turn(None))
     }
 }
 
@@ -173,43 +187,45 @@ mod tests {
     }
 
     #[test]
-    fn one_works_one_waits_and_one_window() {
+    fn one_works_and_one_waits() {
         let jobs = Arc::new(Jobs::default());
-        let turn = jobs.next().ok().unwrap().turn();
-        let next = jobs.next().ok().unwrap();
+        // Both before either of them begins.
+        let (one, other) = (jobs.next().ok().unwrap(), jobs.next().ok().unwrap());
         assert_eq!(jobs.next().err(), Some(Busy(1)));
-        assert_eq!(jobs.try_window(LONG).err(), Some(Busy(1)));
-        let second = std::thread::spawn(move || drop(next.turn()));
+        let turn = one.turn();
+        let second = std::thread::spawn(move || drop(other.turn()));
         drop(turn);
         second.join().unwrap();
-        let window = jobs.try_window(LONG).ok().unwrap();
-        let Busy(seconds) = jobs.try_window(LONG).err().unwrap();
-        assert!((3599..=3601).contains(&seconds), "{seconds}");
-        drop(window);
-        drop(jobs.next().ok().unwrap().turn());
+        // One that never begins, since its caller has gone, keeps no place.
+        drop(jobs.next().ok().unwrap());
+        let (_one, _other) = (jobs.next().ok().unwrap(), jobs.next().ok().unwrap());
     }
 
     #[test]
-    fn others_work_while_a_window_is_open() {
+    fn one_window_and_others_work_meanwhile() {
         let jobs = Arc::new(Jobs::default());
         let (here, caller) = mpsc::channel::<Infallible>();
-        let mut window = jobs.try_window(Duration::from_millis(1)).ok().unwrap();
-        let turn = window.pass(&Caller(caller)).unwrap();
-        drop(turn);
+        let window = jobs.window(Duration::from_millis(1)).ok().unwrap();
+        assert_eq!(jobs.window(LONG).err(), Some(Busy(1)));
+        drop(window.first_look());
         drop(jobs.next().ok().unwrap().turn());
+        drop(window.second_look(&Caller(caller)).unwrap());
         drop((window, here));
+        let _other = jobs.window(LONG).ok().unwrap();
+        let Busy(seconds) = jobs.window(LONG).err().unwrap();
+        assert!((3599..=3601).contains(&seconds), "{seconds}");
     }
 
     /// Would take an hour if it waited.
     #[test]
     fn a_window_ends_when_its_caller_goes() {
         let jobs = Arc::new(Jobs::default());
-        let mut window = jobs.try_window(LONG).ok().unwrap();
+        let window = jobs.window(LONG).ok().unwrap();
         let (here, caller) = mpsc::channel::<Infallible>();
         drop(here);
-        assert!(window.pass(&Caller(caller)).is_none());
+        assert!(window.second_look(&Caller(caller)).is_none());
         drop(window);
-        jobs.try_window(LONG).ok().unwrap();
+        jobs.window(LONG).ok().unwrap();
     }
 
     #[test]
