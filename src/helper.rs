@@ -5,6 +5,8 @@ use std::io;
 use std::thread::{self, JoinHandle};
 
 use crate::record::local::Ignore;
+#[cfg(feature = "http")]
+pub(crate) use crate::record::scratch::Scratch;
 use crate::sys;
 
 /// Symbolising is iterative and keeps its tables on the heap; a debug build needs a few hundred KiB.

@@ -11,6 +11,7 @@ use super::answer;
 use super::jobs::{self, Busy, Jobs};
 use crate::error::Result;
 use crate::format::{legacy, pprof};
+use crate::helper::Scratch;
 use crate::profile::Profile;
 use crate::profile::delta::Base;
 use crate::symbolize;
@@ -62,11 +63,13 @@ pub(super) async fn whole(jobs: &Arc<Jobs>, kind: Kind, debug: bool, trim: bool)
         if trim {
             give_memory_back();
         }
+        let scratch = Scratch::new();
         let profile = crate::snapshot().to_profile();
-        match debug {
+        let made = match debug {
             true => text(&profile),
             false => file(profile, kind),
-        }
+        };
+        made.map(|body| scratch.keep(body))
     });
     match made.await {
         Ok(Ok(body)) if debug => answer::text(body),
@@ -78,18 +81,22 @@ pub(super) async fn whole(jobs: &Arc<Jobs>, kind: Kind, debug: bool, trim: bool)
 
 /// What happens in the next `seconds`.
 pub(super) async fn delta(jobs: &Arc<Jobs>, kind: Kind, seconds: u64) -> Response {
-    let mut window = match jobs.try_window(Duration::from_secs(seconds)) {
+    let window = match jobs.window(Duration::from_secs(seconds)) {
         Ok(window) => window,
         Err(Busy(seconds)) => return answer::busy(seconds),
     };
     let made = jobs::run(move |caller| {
+        let turn = window.first_look();
         let base = Base::new(&crate::snapshot().to_address_profile());
+        drop(turn);
         // `None`: nobody waits for the second half.
-        let _turn = window.pass(&caller)?;
+        let _turn = window.second_look(&caller)?;
+        let scratch = Scratch::new();
         let mut profile = crate::snapshot().to_address_profile().since(&base);
         drop(base);
         let report = symbolize::symbolize(&mut profile, &symbolize::Options::in_process());
-        Some(file(symbolize::finish(profile, &report), kind))
+        let made = file(symbolize::finish(profile, &report), kind);
+        Some(made.map(|body| scratch.keep(body)))
     });
     match made.await {
         Ok(Some(Ok(body))) => answer::file(&format!("{}-delta", kind.name()), body),
