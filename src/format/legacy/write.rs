@@ -140,3 +140,146 @@ fn unscaled(seen: (u64, u64), value: (u64, u64), rate: u64) -> (u64, u64) {
     let objects = (value.0 as f64 * chosen).round().max(1.0);
     (objects as u64, (objects * size).round().max(1.0) as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::read;
+    use super::*;
+    use crate::profile::addresses::Builder;
+    use crate::profile::{Function, FunctionId, Line, SiteDetail, ValueType};
+
+    const RATE: u64 = 1000;
+
+    /// What allocations of these sizes, so many sampled of each, are counted as and stand for.
+    fn tally(sampled: &[(u64, u64)]) -> Tally {
+        let mut tally = Tally::default();
+        for &(objects, size) in sampled {
+            let weight = -1.0 / (-(size as f64) / RATE as f64).exp_m1();
+            tally.objects += objects;
+            tally.bytes += objects * size;
+            tally.objects_estimate += objects as f64 * weight;
+            tally.bytes_estimate += (objects * size) as f64 * weight;
+        }
+        tally
+    }
+
+    /// A profile of stacks with what was ever allocated there, and what is live of it.
+    fn profile(stacks: &[(&[u64], Tally, Tally)]) -> Profile {
+        let kinds = [
+            "alloc_objects",
+            "alloc_space",
+            "inuse_objects",
+            "inuse_space",
+        ];
+        let kind = |kind: &str| ValueType {
+            kind: kind.to_owned(),
+            ..ValueType::default()
+        };
+        let mut builder = Builder::new(kinds.map(kind).into(), Vec::new());
+        for (stack, alloc, live) in stacks {
+            let detail = SiteDetail {
+                alloc: *alloc,
+                live: *live,
+                ..SiteDetail::default()
+            };
+            let estimates = [
+                alloc.objects_estimate,
+                alloc.bytes_estimate,
+                live.objects_estimate,
+                live.bytes_estimate,
+            ];
+            let values = estimates.map(|value| value.round() as i64);
+            builder.sample(stack, values.into(), Vec::new(), Some(Box::new(detail)));
+        }
+        let mut profile = builder.finish();
+        profile.period = RATE as i64;
+        profile
+    }
+
+    fn written(profile: &Profile) -> String {
+        let mut bytes = Vec::new();
+        write(
+            profile,
+            "10-90 r-xp 00000000 fd:01 7 /srv/shop\n",
+            &mut bytes,
+        )
+        .unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn counts_as_sampled_largest_first() {
+        let (none, small, large) = (tally(&[]), tally(&[(3, 100)]), tally(&[(2, 5000)]));
+        let mut profile = profile(&[
+            (&[0x20, 0x30], small, small),
+            (&[0x40], tally(&[(5, 5000)]), large),
+            (&[0x50], small, none),
+        ]);
+        profile.functions.push(Function {
+            name: "shop::cart\t::add".to_owned(),
+            ..Function::default()
+        });
+        profile.locations[0].lines.push(Line {
+            function: FunctionId(0),
+            line: 12,
+            column: 0,
+        });
+        let text = written(&profile);
+        assert_eq!(
+            text,
+            "heap profile: 5: 10300 [11: 25600] @ heap_v2/1000\n\
+             2: 10000 [5: 25000] @ 0x41\n\
+             3: 300 [3: 300] @ 0x21 0x31\n\
+             #\t0x20\tshop::cart ::add\t??:12\n\n\
+             0: 0 [3: 300] @ 0x51\n\n\
+             MAPPED_LIBRARIES:\n10-90 r-xp 00000000 fd:01 7 /srv/shop\n"
+        );
+        // And back: the values, the addresses, the names.
+        let back = read(text.as_bytes()).unwrap();
+        assert_eq!(back.samples[1].values, profile.samples[0].values);
+        assert_eq!(back.samples[0].values, profile.samples[1].values);
+        assert_eq!(back.locations[1].address, 0x20);
+        assert_eq!(back.functions[0].name, "shop::cart ::add");
+    }
+
+    /// Scaled by its mean size, a stack of small and large allocations would count 6 objects of thousands.
+    #[test]
+    fn mixed_sizes_scale_to_the_estimates() {
+        let mixed = tally(&[(40, 16), (40, 100_000)]);
+        let seen = scaled(mixed.objects, mixed.bytes, Some(RATE));
+        assert!((seen[0] as f64) < 0.1 * mixed.objects_estimate);
+        let profile = profile(&[(&[0x20], mixed, mixed)]);
+        let back = read(written(&profile).as_bytes()).unwrap();
+        for (read, value) in back.samples[0]
+            .values
+            .iter()
+            .zip(&profile.samples[0].values)
+        {
+            // Rounded to whole samples.
+            let away = (read - value).abs() as f64 / *value as f64;
+            assert!(away < 0.01, "{read}, not {value}");
+        }
+    }
+
+    /// Equal totals would be read as a file without what was ever allocated.
+    #[test]
+    fn both_columns_are_told_where_nothing_was_freed() {
+        let one = tally(&[(1, 700)]);
+        let text = written(&profile(&[(&[0x20], one, one)]));
+        assert!(
+            text.starts_with("heap profile: 1: 700 [1: 701] @"),
+            "{text}"
+        );
+        assert_eq!(read(text.as_bytes()).unwrap().sample_types.len(), 4);
+    }
+
+    #[test]
+    fn what_is_exact_stays_exact() {
+        let mut profile = profile(&[(&[0x20], tally(&[(7, 3)]), tally(&[]))]);
+        profile.period = 1;
+        profile.samples[0].values = vec![7, 21, 7, 21];
+        let text = written(&profile);
+        assert!(text.contains("\n7: 21 [7: 21] @ 0x21\n"), "{text}");
+        assert!(text.contains("@ heap_v2/1\n"), "{text}");
+    }
+}
