@@ -87,3 +87,25 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncWriteExt, duplex};
+
+    /// Nothing is measured: the write would wait for ever.
+    #[test]
+    fn a_write_that_nobody_reads_is_given_up() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (near, _far) = duplex(8);
+            let mut near = Patient::new(near, Duration::from_millis(1));
+            near.write_all(b"12345678").await.unwrap();
+            let given_up = near.write_all(b"9").await.unwrap_err();
+            assert_eq!(given_up.kind(), io::ErrorKind::TimedOut);
+        });
+    }
+}
