@@ -125,7 +125,7 @@ fn fork_while_dumping(dir: &Path) {
 }
 
 /// Runs `f` in a forked child that then exits, and waits for it; its id.
-fn in_child(f: impl FnOnce()) -> u32 {
+pub(crate) fn in_child(f: impl FnOnce()) -> u32 {
     // SAFETY: the child runs `f` on its only thread. glibc's malloc is usable in it.
     let child = unsafe { libc::fork() };
     assert!(child >= 0);

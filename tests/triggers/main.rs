@@ -4,6 +4,8 @@ mod exit;
 mod files;
 mod fork;
 mod harness;
+#[cfg(feature = "http")]
+mod http;
 mod settings;
 mod signals;
 mod stalled;
@@ -19,6 +21,8 @@ fn main() -> std::process::ExitCode {
         fork::SCENARIOS,
         settings::SCENARIOS,
         stalled::SCENARIOS,
+        #[cfg(feature = "http")]
+        http::SCENARIOS,
     ];
     harness::main(&scenarios.into_iter().flatten().collect::<Vec<_>>())
 }
