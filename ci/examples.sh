@@ -67,6 +67,20 @@ done
 
 example leak_check >/dev/null || fail "leak_check"
 
+# Profiles over HTTP, by heapsite's own server and by the app's; tests/clients.rs asks it more.
+cargo build --quiet --release --all-features --example http
+"${CARGO_TARGET_DIR:-target}/release/examples/http" --seconds 600 >"$out/http.log" &
+http=$!
+for _ in $(seq 200); do [ "$(wc -l <"$out/http.log")" -ge 2 ] && break; sleep 0.1; done
+head -n 1 "$out/http.log" | grep -qx 'listening on http://127.0.0.1:[0-9]*' || fail "http does not say first where it listens"
+for url in $(grep -o 'http://[0-9.:]*' "$out/http.log"); do
+    curl --silent --show-error --fail "$url/debug/pprof/heap?debug=1" >"$out/http.txt" || fail "no profile from $url"
+    grep -q '^heap profile: .* @ heap_v2/524288$' "$out/http.txt" || fail "no heap profile from $url"
+    say "http: $(wc -c <"$out/http.txt") bytes from $url"
+done
+kill "$http"
+wait "$http" || true
+
 # A dump by signal, from outside.
 TMPDIR="$out" example dump_on_signal 20 >"$out/signal.log" &
 for _ in $(seq 200); do [ -s "$out/signal.log" ] && break; sleep 0.1; done
