@@ -124,6 +124,7 @@ fn main() -> ExitCode {
         Scenario::new("model", layouts::model, THREE, EXACT),
         Scenario::new("symbolising", own_work::symbolising, THREE, &[1, 512]),
         Scenario::new("scratch", own_work::scratch, THREE, ALL),
+        Scenario::new("scratch_edges", own_work::scratch_edges, THREE, EXACT),
         Scenario::new("scratch_threads", own_work::scratch_threads, THREE, ALL),
         Scenario::new("scratch_fork", own_work::scratch_fork, THREE, &[1, 4 * KIB]),
         Scenario::new("scratch_refused", own_work::scratch_refused, SYSTEM, EXACT),

@@ -176,6 +176,32 @@ pub(crate) fn scratch(interval: u64) {
     assert_all_settled();
 }
 
+/// A block that ends where its chunk of 64 KiB ends, before an empty current chunk: what that one has is not its to grow
+/// into, and what the block shrinks by is not a place for the next one.
+pub(crate) fn scratch_edges(interval: u64) {
+    start(interval);
+    let quarter = 16 << 10;
+    let full = |tag| [(); 4].map(|()| Held::new(quarter, tag));
+    for size in [quarter / 2 + 16, quarter - 16, quarter / 4, 16] {
+        in_scratch(|| {
+            let _first = [(); 3].map(|()| Held::new(quarter, 1));
+            let _more = Held::new(quarter / 2, 2);
+            let mut last = Held::new(quarter / 2, 3);
+            // The second chunk becomes the current one, and is empty again.
+            drop(Held::new(quarter, 4));
+            last.resize(size);
+            let _between = (size < quarter / 2).then(|| Held::new(quarter, 5));
+            // The second chunk is filled, left behind, and used again while the others are still there.
+            let second = full(6);
+            let _third = full(7);
+            drop(second);
+            let _again = (full(8), full(9));
+        });
+    }
+    assert_no_scratch_left();
+    assert_all_settled();
+}
+
 /// More jobs at a time than there are arenas, and blocks that change hands.
 pub(crate) fn scratch_threads(interval: u64) {
     start(interval);

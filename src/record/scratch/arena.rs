@@ -295,7 +295,8 @@ impl Arena {
 
     fn resize_small(&self, at: usize, old: usize, new: usize) -> bool {
         let (next, end) = self.current();
-        let is_last = at + old == next;
+        // A block that ends with the chunk before is not the last one, although an empty current chunk begins there.
+        let is_last = at + CHUNK >= end && at + old == next;
         if is_last && at + new <= end {
             self.next.store(at + new, Ordering::Relaxed);
             return true;
