@@ -1,4 +1,8 @@
-//! Quotes, cached. The cache has a capacity and forgets with time, and requests for the same quote share one call.
+//! Quotes, cached. The cache has a capacity and forgets with time.
+//!
+//! Each request that misses makes its own call. moka's `try_get_with` would have them share one, but of moka 0.12.16 the
+//! soak test showed that it keeps some memory when it is dropped while others wait for it, which is what happens to a
+//! client that hangs up: 1.1 MiB after 1.5 million requests with 57,000 connections cut, and as much again each time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,10 +32,12 @@ impl Quotes {
 
     /// The quote of a symbol, from the cache if it is fresh.
     pub(crate) async fn get(&self, call: &Call, symbol: &str) -> Result<Arc<str>> {
-        let fetch =
-            async { Result::<Arc<str>>::Ok(self.upstream.quote(call, symbol).await?.into()) };
-        let quote = self.cache.try_get_with_by_ref(symbol, fetch).await;
-        quote.map_err(|error| error.to_string().into())
+        if let Some(quote) = self.cache.get(symbol).await {
+            return Ok(quote);
+        }
+        let quote: Arc<str> = self.upstream.quote(call, symbol).await?.into();
+        self.cache.insert(symbol.to_owned(), quote.clone()).await;
+        Ok(quote)
     }
 
     /// Drops what is out of date now, and not at some later access.
