@@ -8,6 +8,7 @@ mod budgets;
 mod heap;
 mod look_alikes;
 mod neighbours;
+mod patterns;
 mod runtime;
 mod thread;
 
