@@ -142,7 +142,7 @@ fn truth(judge: Judge, line: &Guilty, before: &Truth, after: &Truth) -> Value {
             after.allocated_bytes - before.allocated_bytes,
             after.allocated_objects - before.allocated_objects,
         ),
-        Judge::Peak => (after.most_bytes, after.live_objects),
+        Judge::Peak => (after.most_bytes, after.most_objects),
     };
     json!({
         "function": line.function,

@@ -26,6 +26,7 @@ pub(crate) struct Guilty {
     allocated_bytes: AtomicI64,
     allocated_objects: AtomicI64,
     most_bytes: AtomicI64,
+    most_objects: AtomicI64,
 }
 
 /// What a [`Guilty`] line holds and has allocated.
@@ -39,6 +40,7 @@ pub(crate) struct Truth {
     pub(crate) allocated_objects: i64,
     /// The most that was live at a time.
     pub(crate) most_bytes: i64,
+    pub(crate) most_objects: i64,
 }
 
 thread_local! {
@@ -58,6 +60,7 @@ impl Guilty {
             allocated_bytes: AtomicI64::new(0),
             allocated_objects: AtomicI64::new(0),
             most_bytes: AtomicI64::new(0),
+            most_objects: AtomicI64::new(0),
         }
     }
 
@@ -78,13 +81,15 @@ impl Guilty {
             allocated_bytes: self.allocated_bytes.load(Ordering::Relaxed),
             allocated_objects: self.allocated_objects.load(Ordering::Relaxed),
             most_bytes: self.most_bytes.load(Ordering::Relaxed),
+            most_objects: self.most_objects.load(Ordering::Relaxed),
         }
     }
 
     fn came(&self, bytes: usize) {
         let live = self.live_bytes.fetch_add(bytes as i64, Ordering::Relaxed) + bytes as i64;
         self.most_bytes.fetch_max(live, Ordering::Relaxed);
-        self.live_objects.fetch_add(1, Ordering::Relaxed);
+        let live = self.live_objects.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most_objects.fetch_max(live, Ordering::Relaxed);
         self.allocated_bytes
             .fetch_add(bytes as i64, Ordering::Relaxed);
         self.allocated_objects.fetch_add(1, Ordering::Relaxed);
