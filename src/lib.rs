@@ -10,6 +10,8 @@ pub mod guide;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod leak;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 pub mod profile;
 pub mod snapshot;
 pub mod stats;

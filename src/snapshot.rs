@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod address_profile;
+#[cfg(any(feature = "http", feature = "metrics", test))]
+pub(crate) mod lines;
 mod live;
 mod names;
 pub(crate) mod scope;
@@ -151,6 +153,22 @@ impl Snapshot {
     pub fn to_address_profile(&self) -> Profile {
         let _own_work = Ignore::new();
         address_profile::build(self)
+    }
+
+    /// Adds a site's stack, without its counts.
+    #[cfg(any(feature = "http", feature = "metrics", test))]
+    fn add_bare(&mut self, site: &Site, stack: &[u64]) {
+        let first_frame = self.frames.len();
+        self.frames.extend_from_slice(stack);
+        self.sites.push(Site {
+            detail: SiteDetail {
+                cut: site.detail.cut,
+                ..SiteDetail::default()
+            },
+            is_overflow: site.is_overflow,
+            first_frame,
+            frame_count: stack.len(),
+        });
     }
 
     fn add_site(&mut self, number: u32, read: &SiteRead, cohorts: Vec<Cohort>) -> &SiteDetail {

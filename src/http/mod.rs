@@ -25,6 +25,8 @@ mod access;
 mod answer;
 mod heap;
 mod jobs;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod nothing;
 mod patient;
 mod pprof;
@@ -61,11 +63,34 @@ pub fn router() -> Router {
     Options::new().router()
 }
 
+/// The route `/metrics`, for an axum app that has none of this path: `app.merge(heapsite::http::metrics_router())`. An app
+/// with metrics of its own adds heapsite's to its registry instead: [`metrics::register`](crate::metrics::register).
+#[cfg(feature = "metrics")]
+pub fn metrics_router() -> Router {
+    Options::new().metrics_router()
+}
+
 impl Options {
     /// [`router`], with a token if one is set. [`Options::remote`] has no say here: the app listens, not heapsite.
     pub fn router(&self) -> Router {
-        let jobs = Arc::new(Jobs::default());
-        let routes = pprof::routes().with_state(jobs);
+        self.guarded(pprof::routes().with_state(Arc::new(Jobs::default())))
+    }
+
+    /// [`metrics_router`], with a token if one is set.
+    #[cfg(feature = "metrics")]
+    pub fn metrics_router(&self) -> Router {
+        self.guarded(metrics::routes())
+    }
+
+    /// All that [`Options::serve`] serves.
+    fn everything(&self) -> Router {
+        let routes = self.router();
+        #[cfg(feature = "metrics")]
+        let routes = routes.merge(self.metrics_router());
+        routes
+    }
+
+    fn guarded(&self, routes: Router) -> Router {
         match self.token.clone() {
             Some(token) => access::guarded(routes, token),
             None => routes,

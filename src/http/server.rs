@@ -73,7 +73,7 @@ impl Options {
             .build()
             .map_err(failed)?;
         let routes = self
-            .router()
+            .everything()
             .fallback(|| async { answer::no_such_page() })
             .layer(middleware::from_fn(hurry));
         let (stop, stopped) = oneshot::channel();

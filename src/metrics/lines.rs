@@ -1,0 +1,148 @@
+//! Which functions have a series of their own.
+//!
+//! A series that comes and goes is of no use in a graph, and every new one costs the database. So a function that is shown
+//! stays while it is among the first 2N, and one that is not is shown when there is room, or when it holds twice as much
+//! as the least that is shown.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+
+use crate::snapshot::lines::LineLevel;
+use crate::view::name::fit_function;
+
+/// Longer names are cut in the middle of their path, as tables do it.
+const NAME_CHARACTERS: usize = 120;
+
+/// A function in its file, as labels.
+type Name = (String, String);
+
+/// One series.
+#[derive(Debug, PartialEq)]
+pub(super) struct Series {
+    pub(super) function: String,
+    pub(super) file: String,
+    pub(super) live_bytes: f64,
+}
+
+/// The functions that the last scrape showed.
+#[derive(Default)]
+pub(super) struct Shown(Vec<Name>);
+
+impl Shown {
+    /// At most `most` series and one for all others; their sum is what is live.
+    pub(super) fn series(&mut self, levels: &[LineLevel], most: usize) -> Vec<Series> {
+        let mut by_function: HashMap<Name, f64> = HashMap::new();
+        for level in levels {
+            let file = level.line.file.rsplit(['/', '\\']).next().unwrap_or("");
+            let name = fit_function(&level.line.function, NAME_CHARACTERS);
+            *by_function.entry((name, file.to_owned())).or_default() += level.live.bytes_estimate;
+        }
+        let total: f64 = by_function.values().sum();
+        let mut largest: Vec<(Name, f64)> = by_function.into_iter().collect();
+        largest.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        self.choose(&largest, most);
+        let mut series: Vec<Series> = largest
+            .into_iter()
+            .filter(|(name, _)| self.0.contains(name))
+            .map(|((function, file), live_bytes)| Series {
+                function,
+                file,
+                live_bytes,
+            })
+            .collect();
+        let others = total - series.iter().map(|one| one.live_bytes).sum::<f64>();
+        series.push(Series {
+            function: "(others)".to_owned(),
+            file: String::new(),
+            // Sums of sums may differ in their last bits.
+            live_bytes: others.max(0.0).round(),
+        });
+        series
+    }
+
+    fn choose(&mut self, largest: &[(Name, f64)], most: usize) {
+        let (mut stay, mut may_come) = (Vec::new(), Vec::new());
+        for (rank, (name, bytes)) in largest.iter().enumerate() {
+            if self.0.contains(name) {
+                if rank < 2 * most {
+                    stay.push((name, *bytes));
+                }
+            } else if *bytes > 0.0 {
+                may_come.push((name, *bytes));
+            }
+        }
+        stay.truncate(most);
+        for new in may_come {
+            if stay.len() < most {
+                stay.push(new);
+                continue;
+            }
+            let least = (0..stay.len()).min_by(|&a, &b| stay[a].1.total_cmp(&stay[b].1));
+            match least {
+                Some(least) if new.1 > 2.0 * stay[least].1 => stay[least] = new,
+                _ => break,
+            }
+        }
+        self.0 = stay.into_iter().map(|(name, _)| name.clone()).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::profile::Tally;
+    use crate::view::Frame;
+
+    fn levels(functions: &[(&str, f64)]) -> Vec<LineLevel> {
+        let level = |&(function, bytes): &(&str, f64)| LineLevel {
+            line: Arc::new(Frame {
+                function: function.to_owned(),
+                file: "/src/shop/cache.rs".to_owned(),
+                line: 7,
+            }),
+            live: Tally {
+                bytes_estimate: bytes,
+                ..Tally::default()
+            },
+        };
+        functions.iter().map(level).collect()
+    }
+
+    fn names(series: &[Series]) -> Vec<&str> {
+        series.iter().map(|one| one.function.as_str()).collect()
+    }
+
+    #[test]
+    fn sums_are_the_total_and_their_number_is_bounded() {
+        let many: Vec<(String, f64)> = (1..=500).map(|n| (format!("f{n}"), f64::from(n))).collect();
+        let many: Vec<(&str, f64)> = many.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+        let series = Shown::default().series(&levels(&many), 20);
+        assert_eq!(series.len(), 21);
+        assert_eq!(series[0].function, "f500");
+        assert_eq!(series[0].file, "cache.rs");
+        let sum: f64 = series.iter().map(|one| one.live_bytes).sum();
+        assert_eq!(sum, 500.0 * 501.0 / 2.0);
+    }
+
+    #[test]
+    fn what_is_shown_does_not_flicker() {
+        let mut shown = Shown::default();
+        let of = |a, b, c, d| levels(&[("a", a), ("b", b), ("c", c), ("d", d)]);
+        let first = shown.series(&of(50.0, 40.0, 30.0, 1.0), 2);
+        assert_eq!(names(&first), ["a", "b", "(others)"]);
+        // A little more than one that is shown: it stays out.
+        let same = shown.series(&of(50.0, 40.0, 45.0, 1.0), 2);
+        assert_eq!(names(&same), ["a", "b", "(others)"]);
+        // Much more: it comes, for the least.
+        let more = shown.series(&of(50.0, 40.0, 90.0, 1.0), 2);
+        assert_eq!(names(&more), ["c", "a", "(others)"]);
+        // No longer among the first four: it goes.
+        let gone = shown.series(
+            &levels(&[("c", 9.0), ("d", 8.0), ("e", 7.0), ("f", 6.0), ("a", 1.0)]),
+            2,
+        );
+        assert_eq!(names(&gone), ["c", "d", "(others)"]);
+    }
+}

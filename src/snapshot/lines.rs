@@ -1,0 +1,256 @@
+//! What is live by blamed line, cheaply enough to be asked every few seconds: a stack is named once.
+//!
+//! Naming means reading the program's debug information, some 0.1 s and tens of MiB for a moment. A program has a bounded
+//! number of stacks, so after its first minutes hardly any is new, and a look costs what a snapshot costs.
+#![forbid(unsafe_code)]
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, TryLockError};
+
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+
+use super::{Site, Snapshot};
+use crate::profile::{Label, LabelValue, Profile, Sample, Tally};
+use crate::record::local::Ignore;
+use crate::record::scratch::Scratch;
+use crate::symbolize::{self, blame::Blamer};
+use crate::sys;
+use crate::view::key::{self, Frame};
+
+/// What is live of what a line is blamed for, all stacks that lead to it together.
+#[derive(Clone, Debug)]
+pub(crate) struct LineLevel {
+    pub(crate) line: Arc<Frame>,
+    pub(crate) live: Tally,
+}
+
+/// The lines of a snapshot, what is live there first; their sums are the snapshot's. Names are remembered from one call to
+/// the next, for the whole process: some 16 bytes per stack, and the text of each line once.
+pub(crate) fn levels(snapshot: &Snapshot) -> Vec<LineLevel> {
+    static NAMER: Mutex<Option<Namer>> = Mutex::new(None);
+    let _own_work = Ignore::new();
+    match NAMER.try_lock() {
+        Ok(mut namer) => namer.get_or_insert_default().levels(snapshot),
+        Err(TryLockError::Poisoned(poisoned)) => {
+            // A panic in the middle: what was remembered may be half of something.
+            let mut namer = poisoned.into_inner();
+            NAMER.clear_poison();
+            namer.insert(Namer::default()).levels(snapshot)
+        }
+        // Somebody else is at it, or was when this process was forked: nobody waits, and the names are looked up anew.
+        Err(TryLockError::WouldBlock) => Namer::default().levels(snapshot),
+    }
+}
+
+/// Names of stacks.
+#[derive(Default)]
+struct Namer {
+    lines: Vec<Arc<Frame>>,
+    by_line: HashMap<Arc<Frame>, u32>,
+    /// From a stack's hash, of 64 bits: of a million stacks two are mistaken for one another with a chance of 3e-8.
+    by_stack: HashMap<u64, u32>,
+    hasher: RandomState,
+    /// Libraries that had been unloaded: afterwards addresses may mean something else.
+    unloaded: u64,
+}
+
+impl Namer {
+    fn levels(&mut self, snapshot: &Snapshot) -> Vec<LineLevel> {
+        let unloaded = sys::objects::unload_count();
+        if self.unloaded != unloaded {
+            *self = Namer {
+                unloaded,
+                ..Namer::default()
+            };
+        }
+        let stacks: Vec<u64> = snapshot
+            .sites
+            .iter()
+            .map(|site| self.hash(snapshot, site))
+            .collect();
+        self.learn(snapshot, &stacks);
+        let mut levels: HashMap<u32, Tally> = HashMap::new();
+        for (site, stack) in snapshot.sites.iter().zip(&stacks) {
+            let Some(&line) = self.by_stack.get(stack) else {
+                continue; // `learn` leaves none out
+            };
+            let live = levels.entry(line).or_default();
+            *live = live.plus(site.detail.live);
+        }
+        let mut levels: Vec<LineLevel> = levels
+            .into_iter()
+            .map(|(line, live)| LineLevel {
+                line: Arc::clone(&self.lines[line as usize]),
+                live,
+            })
+            .collect();
+        levels.sort_by(|a, b| {
+            b.live
+                .bytes_estimate
+                .total_cmp(&a.live.bytes_estimate)
+                .then_with(|| a.line.cmp(&b.line))
+        });
+        levels
+    }
+
+    fn hash(&self, snapshot: &Snapshot, site: &Site) -> u64 {
+        self.hasher
+            .hash_one((snapshot.stack(site), site.is_overflow, site.detail.cut))
+    }
+
+    /// Names the stacks that are new.
+    fn learn(&mut self, snapshot: &Snapshot, stacks: &[u64]) {
+        let mut new = Snapshot::default();
+        let mut new_stacks: Vec<u64> = Vec::new();
+        for (site, &stack) in snapshot.sites.iter().zip(stacks) {
+            if let Entry::Vacant(place) = self.by_stack.entry(stack) {
+                // Until it is known which: the same stack may come twice.
+                place.insert(u32::MAX);
+                new_stacks.push(stack);
+                new.add_bare(site, snapshot.stack(site));
+            }
+        }
+        if new_stacks.is_empty() {
+            return;
+        }
+        new.mappings.clone_from(&snapshot.mappings);
+        for (stack, frame) in new_stacks.into_iter().zip(blamed(&new)) {
+            let line = self.line(frame);
+            self.by_stack.insert(stack, line);
+        }
+    }
+
+    fn line(&mut self, frame: Frame) -> u32 {
+        if let Some(&line) = self.by_line.get(&frame) {
+            return line;
+        }
+        let (line, frame) = (self.lines.len() as u32, Arc::new(frame));
+        self.lines.push(Arc::clone(&frame));
+        self.by_line.insert(frame, line);
+        line
+    }
+}
+
+const NUMBER: &str = "site";
+
+/// The blamed line of each site, in their order; as `heapsite top` blames.
+fn blamed(snapshot: &Snapshot) -> Vec<Frame> {
+    let scratch = Scratch::new();
+    let mut profile = snapshot.to_address_profile();
+    // Samples that become equal once they have names would be added up, but for this.
+    for (number, sample) in (0..).zip(&mut profile.samples) {
+        sample.labels.push(Label::number(NUMBER, number, ""));
+    }
+    let report = symbolize::symbolize(&mut profile, &symbolize::Options::in_process());
+    let profile = symbolize::finish(profile, &report);
+    let blamer = Blamer::new(&profile);
+    let mut frames = vec![Frame::default(); snapshot.sites.len()];
+    for sample in &profile.samples {
+        let number = sample.labels.iter().find_map(|label| match label.value {
+            LabelValue::Num(number, _) if label.key == NUMBER => usize::try_from(number).ok(),
+            _ => None,
+        });
+        if let Some(place) = number.and_then(|number| frames.get_mut(number)) {
+            *place = blamed_frame(&profile, &blamer, sample);
+        }
+    }
+    scratch.keep(frames)
+}
+
+fn blamed_frame(profile: &Profile, blamer: &Blamer<'_>, sample: &Sample) -> Frame {
+    let blamed = blamer.blame(sample);
+    let (location, line) = blamed.map_or((0, 0), |frame| (frame.location, frame.line));
+    let frame = sample
+        .locations
+        .get(location)
+        .and_then(|&id| key::frames(profile, id).into_iter().nth(line));
+    frame.unwrap_or_else(|| Frame {
+        function: "(empty stack)".to_owned(),
+        ..Frame::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::SiteDetail;
+    use crate::symbolize::mappings;
+    use crate::view::{Blame, By, Value, count};
+
+    #[inline(never)]
+    fn somewhere() -> u64 {
+        let here = somewhere as fn() -> u64;
+        here as usize as u64 + 1
+    }
+
+    /// A snapshot with these stacks, each with so many live bytes.
+    fn snapshot(stacks: &[(&[u64], f64)]) -> Snapshot {
+        let mut snapshot = Snapshot {
+            mappings: mappings::current(),
+            ..Snapshot::default()
+        };
+        for (stack, bytes) in stacks {
+            let live = Tally {
+                bytes_estimate: *bytes,
+                bytes_variance: *bytes,
+                ..Tally::default()
+            };
+            let site = Site {
+                detail: SiteDetail {
+                    live,
+                    ..SiteDetail::default()
+                },
+                ..Site::default()
+            };
+            snapshot.add_bare(&site, stack);
+            let last = snapshot.sites.last_mut().unwrap();
+            last.detail = site.detail;
+        }
+        snapshot
+    }
+
+    #[test]
+    fn lines_are_those_of_top_and_remembered() {
+        let (here, there) = (
+            somewhere(),
+            levels as fn(&Snapshot) -> _ as usize as u64 + 1,
+        );
+        let stacks: [(&[u64], f64); 5] = [
+            (&[here, there], 10.0),
+            (&[there], 30.0),
+            (&[here], 5.0),
+            (&[], 2.0),
+            // The same stack twice, as two threads may make it.
+            (&[here, there], 1.0),
+        ];
+        let snapshot = snapshot(&stacks);
+        let mut namer = Namer::default();
+        let first = namer.levels(&snapshot);
+        let profile = snapshot.to_profile();
+        let value = Value::find(&profile, Some("inuse_space")).unwrap();
+        let mut top = count(&profile, &value, By::Line, Blame::Application).unwrap();
+        top.rows.retain(|row| row.flat.value > 0);
+        assert_eq!(first.len(), top.rows.len());
+        for level in &first {
+            let row = top
+                .rows
+                .iter()
+                .find(|row| row.key.name() == level.line.function);
+            let row = row.unwrap_or_else(|| panic!("{:?} is not in top", level.line));
+            assert_eq!(level.live.bytes_estimate, row.flat.value as f64);
+            assert_eq!(level.live.bytes_variance, row.flat.variance);
+        }
+        assert_eq!(first[0].live.bytes_estimate, 30.0, "the largest first");
+        // Nothing is looked up any more, also with the mappings gone.
+        let again = namer.levels(&Snapshot {
+            mappings: Vec::new(),
+            ..snapshot
+        });
+        let lines = |levels: &[LineLevel]| -> Vec<Arc<Frame>> {
+            levels.iter().map(|level| Arc::clone(&level.line)).collect()
+        };
+        assert_eq!(lines(&first), lines(&again));
+        assert_eq!(namer.by_stack.len(), 4);
+    }
+}
