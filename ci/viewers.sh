@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Real viewers read what heapsite writes: Go's pprof, Debian's old one and the newest, against our own numbers; and real
-# clients fetch it over HTTP, with Go's own server as the model.
+# clients fetch it over HTTP, with Go's own server as the model; a Prometheus scrapes it.
 # Run ci/setup.sh first.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
@@ -8,7 +8,7 @@ source "$(dirname "$0")/common.sh"
 export HEAPSITE_CI_TOOLS="$TOOLS"
 export HEAPSITE_PPROF_OLD="$TOOLS/pprof-debian"
 export HEAPSITE_PPROF_NEW="$TOOLS/pprof-1.27.3"
-for tool in "$HEAPSITE_PPROF_OLD" "$HEAPSITE_PPROF_NEW" "$TOOLS"/{pprof-server-1.27.3,promtool,google-pprof,jeprof}; do
+for tool in "$HEAPSITE_PPROF_OLD" "$HEAPSITE_PPROF_NEW" "$TOOLS"/{pprof-server-1.27.3,promtool,prometheus,google-pprof,jeprof}; do
     [ -x "$tool" ] || missing "$tool"
 done
 finish_missing || exit 1

@@ -207,13 +207,11 @@ fn memory(out: &mut Families<'_>, resources: &Resources) -> fmt::Result {
         Some(Unit::Bytes),
         held,
     )?;
-    let Some(cgroup) = &resources.cgroup else {
-        return Ok(());
-    };
+    let cgroup = resources.cgroup.as_ref();
     let levels = [
-        ("current", Some(cgroup.current_bytes)),
-        ("high", cgroup.high_bytes),
-        ("limit", cgroup.limit_bytes),
+        ("current", cgroup.map(|group| group.current_bytes)),
+        ("high", cgroup.and_then(|group| group.high_bytes)),
+        ("limit", cgroup.and_then(|group| group.limit_bytes)),
     ];
     let levels = levels
         .into_iter()

@@ -1,4 +1,4 @@
-//! Statuses, headers and texts. What is here was measured on a server of Go 1.27; tests/clients.rs asks both again.
+//! Statuses, headers and texts. What is here was measured on a server of Go 1.27; tests/clients asks both again.
 
 use heapsite::http::{Server, serve};
 
