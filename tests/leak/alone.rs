@@ -20,11 +20,30 @@ fn is(name: &str) -> bool {
     std::env::var(PROGRAM).is_ok_and(|program| program == name)
 }
 
+/// Runs a test's work in a process of its own, where no other test's memory is: a queue of theirs may hold the old address
+/// of a task that has long gone, and whatever lies there now passes for held. `test`: the whole path of the caller.
+pub(crate) fn alone(test: &str, work: impl FnOnce()) {
+    if is(test) {
+        return work();
+    }
+    let output = run_test(test, test);
+    let said = stderr(&output) + &String::from_utf8_lossy(&output.stdout);
+    // Or it ran none of this name.
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+}
+
 /// Runs the test of this name alone, told to be a program.
 fn run(name: &str) -> Output {
+    run_test(&format!("alone::{name}"), name)
+}
+
+fn run_test(test: &str, program: &str) -> Output {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("alone::{name}"), "--nocapture"])
-        .env(PROGRAM, name)
+        .args(["--exact", test, "--nocapture"])
+        .env(PROGRAM, program)
         .env("HEAPSITE_LEAK_DIR", env!("CARGO_TARGET_TMPDIR"))
         .env("RUST_BACKTRACE", "0")
         .output()

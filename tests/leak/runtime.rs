@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use heapsite::leak::{LeakCheck, assert_no_leaks};
 
+use crate::alone::alone;
 use crate::hasty;
 
 /// The first runtime of a process makes Tokio's table of signals and a socket pair.
@@ -57,42 +58,49 @@ fn a_leak_in_a_task_on_another_thread_is_found() {
 
 #[test]
 fn a_forgotten_runtime_is_found_with_its_threads() {
-    let check = hasty().start();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async { tokio::spawn(async {}).await.unwrap() });
-    std::mem::forget(runtime);
-    let start = std::time::Instant::now();
-    let report = loop {
-        let report = check.find().unwrap_err();
-        // A thread is known from its first event on.
-        if report.threads.len() == 2 {
-            break report;
-        }
-        assert!(start.elapsed().as_secs() < 60, "{report}");
-    };
-    let held: u64 = report
-        .threads
-        .iter()
-        .map(|thread| thread.holds_objects)
-        .sum();
-    assert!(held + report.heap_total().0 > 0, "{report}");
+    alone(
+        "runtime::a_forgotten_runtime_is_found_with_its_threads",
+        || {
+            let check = hasty().start();
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async { tokio::spawn(async {}).await.unwrap() });
+            std::mem::forget(runtime);
+            let start = std::time::Instant::now();
+            let report = loop {
+                let report = check.find().unwrap_err();
+                // A thread is known from its first event on.
+                if report.threads.len() == 2 {
+                    break report;
+                }
+                assert!(start.elapsed().as_secs() < 60, "{report}");
+            };
+            let held: u64 = report
+                .threads
+                .iter()
+                .map(|thread| thread.holds_objects)
+                .sum();
+            assert!(held + report.heap_total().0 > 0, "{report}");
+        },
+    );
 }
 
 static RUNTIME: std::sync::OnceLock<tokio::runtime::Runtime> = std::sync::OnceLock::new();
 
 #[test]
 fn a_runtime_in_a_static_is_no_leak() {
-    assert_no_leaks! {
-        let runtime = RUNTIME.get_or_init(|| {
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
-        });
-        work(runtime);
-    }
-    assert_no_leaks! { work(RUNTIME.get().unwrap()); }
+    alone("runtime::a_runtime_in_a_static_is_no_leak", || {
+        assert_no_leaks! {
+            let runtime = RUNTIME.get_or_init(|| {
+                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+            });
+            work(runtime);
+        }
+        assert_no_leaks! { work(RUNTIME.get().unwrap()); }
+    });
 }
 
 #[tokio::test]
@@ -105,18 +113,23 @@ async fn within_a_test_on_one_thread() {
     });
 }
 
-#[tokio::test]
-async fn a_task_that_does_not_end_is_found() {
-    let check = LeakCheck::start();
-    let (sender, mut receiver) = tokio::sync::mpsc::channel::<String>(4);
-    let task = tokio::spawn(async move { while receiver.recv().await.is_some() {} });
-    tokio::task::yield_now().await;
-    let report = check.find().unwrap_err();
-    assert!(report.heap_total().0 > 0, "{report}");
-    drop(sender);
-    task.await.unwrap();
-    check.settle().await;
-    check.assert();
+#[test]
+fn a_task_that_does_not_end_is_found() {
+    alone("runtime::a_task_that_does_not_end_is_found", || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().build().unwrap().block_on(async {
+            let check = LeakCheck::start();
+            let (sender, mut receiver) = tokio::sync::mpsc::channel::<String>(4);
+            let task = tokio::spawn(async move { while receiver.recv().await.is_some() {} });
+            tokio::task::yield_now().await;
+            let report = check.find().unwrap_err();
+            assert!(report.heap_total().0 > 0, "{report}");
+            drop(sender);
+            task.await.unwrap();
+            check.settle().await;
+            check.assert();
+        });
+    });
 }
 
 /// The workers are older than the check: it says so.
