@@ -2,23 +2,59 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::any;
+use tokio::sync::Mutex;
 
 use super::answer;
-use super::jobs::{self, Busy, Jobs};
+use super::jobs;
 use crate::metrics::{self, Collector};
 
-/// Scrapes have a gate of their own: a profile that is being made must not look like a service that is down.
+/// Whoever asks so soon after somebody else gets the same numbers.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Scrapes have a gate of their own, and it refuses nobody: a profile that is being made, or a second Prometheus, must not
+/// look like a service that is down. One looks; whoever comes meanwhile waits, and gets what it has seen.
 #[derive(Default)]
 struct Scrapes {
-    jobs: Arc<Jobs>,
+    /// Held by the thread that looks, also when its caller has gone: there is never a second one.
+    last: Arc<Mutex<Option<Scrape>>>,
     collector: Collector,
+}
+
+/// What was seen, in both formats.
+struct Scrape {
+    open: Bytes,
+    plain: Bytes,
+    done: Instant,
+}
+
+impl Scrape {
+    fn look(collector: &Collector) -> Scrape {
+        let open = metrics::open_metrics(collector);
+        Scrape {
+            plain: metrics::plain(&open).into(),
+            open: open.into(),
+            // The end, not the begin: where a look takes longer than this lasts, those who wait would look one by one.
+            done: Instant::now(),
+        }
+    }
+
+    fn is_fresh(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.done) < FRESH
+    }
+
+    /// Refers to the text, so that an answer from memory allocates nothing on the app's threads.
+    fn text(&self, open: bool) -> Bytes {
+        if open { &self.open } else { &self.plain }.clone()
+    }
 }
 
 pub(super) fn routes() -> Router {
@@ -35,36 +71,37 @@ async fn scrape(
     if !matches!(method, Method::GET | Method::HEAD) {
         return answer::only_get();
     }
-    let next = match scrapes.jobs.next() {
-        Ok(next) => next,
-        Err(Busy(seconds)) => return answer::busy(seconds),
-    };
     let accepted = headers.get_all(ACCEPT).iter().map(HeaderValue::to_str);
     let accepted: Vec<&str> = accepted.filter_map(Result::ok).collect();
     let open = wants_open_metrics(&accepted.join(","));
-    let collector = scrapes.collector.clone();
-    let made = jobs::run(move |_caller| {
-        let _turn = next.turn();
-        match open {
-            true => metrics::open_metrics(&collector),
-            false => metrics::text(&collector),
+    match scrapes.text(open).await {
+        Ok(text) => told(text, open),
+        Err(error) => answer::refusal(StatusCode::INTERNAL_SERVER_ERROR, error),
+    }
+}
+
+impl Scrapes {
+    async fn text(&self, open: bool) -> Result<Bytes, &'static str> {
+        let mut last = Arc::clone(&self.last).lock_owned().await;
+        if let Some(fresh) = last.as_ref().filter(|last| last.is_fresh(Instant::now())) {
+            return Ok(fresh.text(open));
         }
-    });
+        let collector = self.collector.clone();
+        jobs::run(move |_caller| last.insert(Scrape::look(&collector)).text(open)).await
+    }
+}
+
+fn told(text: Bytes, open: bool) -> Response {
     let kind = if open {
         metrics::OPEN_METRICS
     } else {
         metrics::TEXT
     };
-    match made.await {
-        Ok(text) => {
-            let mut answer = answer::text(text);
-            let headers = answer.headers_mut();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-            headers.insert(VARY, HeaderValue::from_static("accept"));
-            answer
-        }
-        Err(error) => answer::refusal(StatusCode::INTERNAL_SERVER_ERROR, error),
-    }
+    let mut answer = answer::text(text);
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(VARY, HeaderValue::from_static("accept"));
+    answer
 }
 
 /// Whether an `Accept` header asks for OpenMetrics 1.0.0 at least as much as for the older text. Without a word of it the
@@ -96,7 +133,20 @@ fn wants_open_metrics(accept: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::wants_open_metrics;
+    use super::*;
+
+    #[test]
+    fn a_text_is_as_fresh_as_it_is_said_to_be() {
+        let done = Instant::now();
+        let scrape = Scrape {
+            open: Bytes::new(),
+            plain: Bytes::new(),
+            done,
+        };
+        assert!(scrape.is_fresh(done));
+        assert!(scrape.is_fresh(done + FRESH - Duration::from_nanos(1)));
+        assert!(!scrape.is_fresh(done + FRESH));
+    }
 
     #[test]
     fn the_format_is_the_one_that_is_asked_for() {

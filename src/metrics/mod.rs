@@ -51,6 +51,12 @@ pub fn text(collector: &Collector) -> String {
     plain::from_open_metrics(&encode(collector))
 }
 
+/// The same as [`text`], of what [`open_metrics`] said.
+#[cfg(feature = "http")]
+pub(crate) fn plain(open: &str) -> String {
+    plain::from_open_metrics(open)
+}
+
 fn encode(collector: &Collector) -> String {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(collector.clone()));

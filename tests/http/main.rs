@@ -7,6 +7,8 @@ mod backends;
 mod bounds;
 mod client;
 mod manners;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod profiles;
 #[path = "../formats/walker.rs"]
 #[allow(dead_code, reason = "what only the tests of formats call")]
