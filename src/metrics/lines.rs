@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use crate::snapshot::lines::LineLevel;
+use crate::snapshot::lines::{LineLevel, NOT_NAMED_YET};
 use crate::view::name::fit_function;
 
 /// Longer names are cut in the middle of their path, as tables do it.
@@ -32,12 +32,17 @@ impl Shown {
     /// At most `most` series and one for all others; their sum is what is live.
     pub(super) fn series(&mut self, levels: &[LineLevel], most: usize) -> Vec<Series> {
         let mut by_function: HashMap<Name, f64> = HashMap::new();
+        let mut not_named = 0.0;
         for level in levels {
+            if level.line.function == NOT_NAMED_YET {
+                not_named += level.live.bytes_estimate;
+                continue; // it will have been something else, so it gets no series
+            }
             let file = level.line.file.rsplit(['/', '\\']).next().unwrap_or("");
             let name = fit_function(&level.line.function, NAME_CHARACTERS);
             *by_function.entry((name, file.to_owned())).or_default() += level.live.bytes_estimate;
         }
-        let total: f64 = by_function.values().sum();
+        let total = not_named + by_function.values().sum::<f64>();
         let mut largest: Vec<(Name, f64)> = by_function.into_iter().collect();
         largest.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         self.choose(&largest, most);
@@ -124,6 +129,13 @@ mod tests {
         assert_eq!(series[0].file, "cache.rs");
         let sum: f64 = series.iter().map(|one| one.live_bytes).sum();
         assert_eq!(sum, 500.0 * 501.0 / 2.0);
+    }
+
+    #[test]
+    fn what_has_no_name_yet_is_among_the_others() {
+        let series = Shown::default().series(&levels(&[(NOT_NAMED_YET, 70.0), ("a", 7.0)]), 20);
+        assert_eq!(names(&series), ["a", "(others)"]);
+        assert_eq!(series[1].live_bytes, 70.0);
     }
 
     #[test]

@@ -1,22 +1,29 @@
 //! What is live by blamed line, cheaply enough to be asked every few seconds: a stack is named once.
 //!
 //! Naming means reading the program's debug information, some 0.1 s and tens of MiB for a moment. A program has a bounded
-//! number of stacks, so after its first minutes hardly any is new, and a look costs what a snapshot costs.
+//! number of stacks, so after its first minutes hardly any is new, and a look costs what a snapshot costs. Where very many
+//! are new at once a look names the largest, and the next ones the others.
 #![forbid(unsafe_code)]
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
 
 use super::{Site, Snapshot};
 use crate::profile::{Label, LabelValue, Profile, Sample, Tally};
+use crate::record;
 use crate::record::local::Ignore;
 use crate::record::scratch::Scratch;
 use crate::symbolize::{self, blame::Blamer};
 use crate::sys;
 use crate::view::key::{self, Frame};
+
+/// Stacks that one look names at most.
+const NEW_PER_LOOK: usize = 4096;
+
+/// What is blamed for stacks that have to wait for the next look, so that sums are whole.
+pub(crate) const NOT_NAMED_YET: &str = "(not named yet)";
 
 /// What is live of what a line is blamed for, all stacks that lead to it together.
 #[derive(Clone, Debug)]
@@ -30,16 +37,25 @@ pub(crate) struct LineLevel {
 pub(crate) fn levels(snapshot: &Snapshot) -> Vec<LineLevel> {
     static NAMER: Mutex<Option<Namer>> = Mutex::new(None);
     let _own_work = Ignore::new();
+    let named = |mut namer: MutexGuard<'_, Option<Namer>>| {
+        namer.get_or_insert_default().levels(snapshot, NEW_PER_LOOK)
+    };
+    // A panic in the middle: what was remembered may be half of something.
+    let afresh = |poisoned: PoisonError<MutexGuard<'_, Option<Namer>>>| {
+        let mut namer = poisoned.into_inner();
+        NAMER.clear_poison();
+        namer.take();
+        named(namer)
+    };
     match NAMER.try_lock() {
-        Ok(mut namer) => namer.get_or_insert_default().levels(snapshot),
-        Err(TryLockError::Poisoned(poisoned)) => {
-            // A panic in the middle: what was remembered may be half of something.
-            let mut namer = poisoned.into_inner();
-            NAMER.clear_poison();
-            namer.insert(Namer::default()).levels(snapshot)
+        Ok(namer) => named(namer),
+        Err(TryLockError::Poisoned(poisoned)) => afresh(poisoned),
+        // Whoever is at it may be a thread that stayed behind at the fork, so nobody waits for it.
+        Err(TryLockError::WouldBlock) if record::forked_from().is_some() => {
+            Namer::default().levels(snapshot, NEW_PER_LOOK)
         }
-        // Somebody else is at it, or was when this process was forked: nobody waits, and the names are looked up anew.
-        Err(TryLockError::WouldBlock) => Namer::default().levels(snapshot),
+        // Waiting takes no longer than naming the same stacks once more would, and no memory.
+        Err(TryLockError::WouldBlock) => NAMER.lock().map_or_else(afresh, named),
     }
 }
 
@@ -56,7 +72,7 @@ struct Namer {
 }
 
 impl Namer {
-    fn levels(&mut self, snapshot: &Snapshot) -> Vec<LineLevel> {
+    fn levels(&mut self, snapshot: &Snapshot, new_stacks: usize) -> Vec<LineLevel> {
         let unloaded = sys::objects::unload_count();
         if self.unloaded != unloaded {
             *self = Namer {
@@ -69,7 +85,7 @@ impl Namer {
             .iter()
             .map(|site| self.hash(snapshot, site))
             .collect();
-        self.learn(snapshot, &stacks);
+        self.learn(snapshot, &stacks, new_stacks);
         let mut levels: HashMap<u32, Tally> = HashMap::new();
         for (site, stack) in snapshot.sites.iter().zip(&stacks) {
             let Some(&line) = self.by_stack.get(stack) else {
@@ -99,23 +115,38 @@ impl Namer {
             .hash_one((snapshot.stack(site), site.is_overflow, site.detail.cut))
     }
 
-    /// Names the stacks that are new.
-    fn learn(&mut self, snapshot: &Snapshot, stacks: &[u64]) {
-        let mut new = Snapshot::default();
-        let mut new_stacks: Vec<u64> = Vec::new();
+    /// Names the stacks that are new, but at most so many: the largest ones.
+    fn learn(&mut self, snapshot: &Snapshot, stacks: &[u64], most: usize) {
+        let waiting = self.line(Frame {
+            function: NOT_NAMED_YET.to_owned(),
+            ..Frame::default()
+        });
+        // In the list already: the same stack may come twice.
+        const LISTED: u32 = u32::MAX;
+        let mut new: Vec<(u64, &Site)> = Vec::new();
         for (site, &stack) in snapshot.sites.iter().zip(stacks) {
-            if let Entry::Vacant(place) = self.by_stack.entry(stack) {
-                // Until it is known which: the same stack may come twice.
-                place.insert(u32::MAX);
-                new_stacks.push(stack);
-                new.add_bare(site, snapshot.stack(site));
+            let line = self.by_stack.entry(stack).or_insert(waiting);
+            if *line == waiting {
+                *line = LISTED;
+                new.push((stack, site));
             }
         }
-        if new_stacks.is_empty() {
+        new.sort_by(|(_, a), (_, b)| {
+            let (a, b) = (&a.detail.live, &b.detail.live);
+            b.bytes_estimate.total_cmp(&a.bytes_estimate)
+        });
+        for (stack, _) in new.drain(most.min(new.len())..) {
+            self.by_stack.insert(stack, waiting);
+        }
+        if new.is_empty() {
             return;
         }
-        new.mappings.clone_from(&snapshot.mappings);
-        for (stack, frame) in new_stacks.into_iter().zip(blamed(&new)) {
+        let mut bare = Snapshot::default();
+        for (_, site) in &new {
+            bare.add_bare(site, snapshot.stack(site));
+        }
+        bare.mappings.clone_from(&snapshot.mappings);
+        for ((stack, _), frame) in new.into_iter().zip(blamed(&bare)) {
             let line = self.line(frame);
             self.by_stack.insert(stack, line);
         }
@@ -226,7 +257,7 @@ mod tests {
         ];
         let snapshot = snapshot(&stacks);
         let mut namer = Namer::default();
-        let first = namer.levels(&snapshot);
+        let first = namer.levels(&snapshot, NEW_PER_LOOK);
         let profile = snapshot.to_profile();
         let value = Value::find(&profile, Some("inuse_space")).unwrap();
         let mut top = count(&profile, &value, By::Line, Blame::Application).unwrap();
@@ -243,14 +274,44 @@ mod tests {
         }
         assert_eq!(first[0].live.bytes_estimate, 30.0, "the largest first");
         // Nothing is looked up any more, also with the mappings gone.
-        let again = namer.levels(&Snapshot {
+        let nowhere = Snapshot {
             mappings: Vec::new(),
             ..snapshot
-        });
+        };
+        let again = namer.levels(&nowhere, NEW_PER_LOOK);
         let lines = |levels: &[LineLevel]| -> Vec<Arc<Frame>> {
             levels.iter().map(|level| Arc::clone(&level.line)).collect()
         };
         assert_eq!(lines(&first), lines(&again));
         assert_eq!(namer.by_stack.len(), 4);
+    }
+
+    #[test]
+    fn stacks_wait_for_their_names_the_largest_least() {
+        let (here, there) = (
+            somewhere(),
+            levels as fn(&Snapshot) -> _ as usize as u64 + 1,
+        );
+        let stacks: [(&[u64], f64); 4] =
+            [(&[here], 1.0), (&[there], 30.0), (&[], 2.0), (&[here], 4.0)];
+        let snapshot = snapshot(&stacks);
+        let mut namer = Namer::default();
+        let named = |levels: &[LineLevel]| -> f64 {
+            let sum: f64 = levels.iter().map(|level| level.live.bytes_estimate).sum();
+            assert_eq!(sum, 37.0, "waiting or not, it is counted");
+            let not = levels.iter().find(|l| l.line.function == NOT_NAMED_YET);
+            sum - not.map_or(0.0, |level| level.live.bytes_estimate)
+        };
+        let looks: Vec<f64> = (0..4).map(|_| named(&namer.levels(&snapshot, 1))).collect();
+        assert_eq!(looks, [30.0, 32.0, 37.0, 37.0]);
+        let mut at_once = Namer::default();
+        let lines = |levels: Vec<LineLevel>| -> Vec<Frame> {
+            levels.iter().map(|level| (*level.line).clone()).collect()
+        };
+        assert_eq!(
+            lines(namer.levels(&snapshot, 0)),
+            lines(at_once.levels(&snapshot, NEW_PER_LOOK))
+        );
+        assert_eq!(named(&Namer::default().levels(&snapshot, 0)), 0.0);
     }
 }
