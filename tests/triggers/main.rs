@@ -6,6 +6,8 @@ mod fork;
 mod harness;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod settings;
 mod signals;
 mod stalled;
@@ -23,6 +25,8 @@ fn main() -> std::process::ExitCode {
         stalled::SCENARIOS,
         #[cfg(feature = "http")]
         http::SCENARIOS,
+        #[cfg(feature = "metrics")]
+        metrics::SCENARIOS,
     ];
     harness::main(&scenarios.into_iter().flatten().collect::<Vec<_>>())
 }
