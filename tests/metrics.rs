@@ -52,6 +52,12 @@ fn sums_add_up_and_the_leak_is_named() {
         sum(&first, "heapsite_resident_part_bytes"),
         first["heapsite_resident_bytes"]
     );
+    // A counter that appears with its first loss would hide that one from `increase`.
+    assert_eq!(
+        first["heapsite_losses_total{reason=\"live-map-full\"}"],
+        0.0
+    );
+    assert!(first["heapsite_process_cpu_seconds_total"] > 0.0);
     assert!(sum(&first, "heapsite_threads") >= 2.0);
     assert!(sum(&first, "heapsite_fds") >= 3.0);
     drop(kept);

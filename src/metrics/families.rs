@@ -8,11 +8,10 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use super::lines::Series;
+use super::threads;
 use crate::profile::HeapFacts;
-use crate::profile::resources::{Count, MemoryPart, Resources};
-
-/// Names of threads with a series of their own; all others are one more.
-const THREAD_NAMES: usize = 30;
+use crate::profile::resources::{MemoryPart, Resources};
+use crate::snapshot::totals;
 
 pub(super) fn encode(
     encoder: DescriptorEncoder<'_>,
@@ -128,10 +127,14 @@ fn own(out: &mut Families<'_>, facts: &HeapFacts) -> fmt::Result {
         None,
         facts.alloc.objects as f64,
     )?;
-    let losses = facts
-        .losses
-        .iter()
-        .map(|loss| ([("reason", loss.reason.as_str())], loss.count as f64));
+    // All of them, from 0 on: what a counter has when it first appears is no increase to anybody.
+    let losses = totals::loss_reasons().map(|reason| {
+        let lost = facts.losses.iter().find(|loss| loss.reason == reason);
+        (
+            [("reason", reason)],
+            lost.map_or(0.0, |loss| loss.count as f64),
+        )
+    });
     out.counters(
         "heapsite_losses",
         "What could not be recorded as it should have been, by reason.",
@@ -154,6 +157,12 @@ fn own(out: &mut Families<'_>, facts: &HeapFacts) -> fmt::Result {
         "Processor time spent recording, estimated from some events that are timed.",
         Some(Unit::Seconds),
         facts.cost.sampled_nanos as f64 / 1e9,
+    )?;
+    out.counter(
+        "heapsite_process_cpu",
+        "Processor time of the whole process: user and system.",
+        Some(Unit::Seconds),
+        facts.cost.process_cpu_nanos as f64 / 1e9,
     )
 }
 
@@ -240,17 +249,9 @@ fn label(part: MemoryPart) -> &'static str {
 
 /// What else the process holds.
 fn counts(out: &mut Families<'_>, resources: &Resources) -> fmt::Result {
-    let (named, rest) = resources
-        .threads
-        .split_at(resources.threads.len().min(THREAD_NAMES));
-    let others = Count {
-        name: "(others)".to_owned(),
-        count: rest.iter().map(|part| part.count).sum(),
-    };
-    let others = Some(&others).filter(|others| others.count > 0);
-    let threads = named
+    let threads = threads::series(&resources.threads);
+    let threads = threads
         .iter()
-        .chain(others)
         .map(|part| ([("name", part.name.as_str())], part.count as f64));
     out.gauges("heapsite_threads", "Threads by name.", None, threads)?;
     let fds = resources

@@ -21,6 +21,7 @@ mod collector;
 mod families;
 mod lines;
 mod plain;
+mod threads;
 
 use prometheus_client::encoding::text as format;
 use prometheus_client::registry::Registry;

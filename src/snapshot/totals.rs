@@ -49,6 +49,12 @@ pub(crate) fn now() -> HeapFacts {
     facts(sums, ProcessFacts::default(), Vec::new())
 }
 
+/// Every reason for a loss, also where none was for it.
+#[cfg(feature = "metrics")]
+pub(crate) fn loss_reasons() -> impl Iterator<Item = &'static str> {
+    losses::REASONS.iter().map(|(_, name, _)| *name)
+}
+
 pub(super) fn facts(sums: Sums, process: ProcessFacts, threads: Vec<String>) -> HeapFacts {
     let Sums {
         sites,
