@@ -1,6 +1,7 @@
 //! Tokio: around `block_on`, and within `#[tokio::test]`.
 
 use std::hint::black_box;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use heapsite::leak::{LeakCheck, assert_no_leaks};
@@ -67,17 +68,24 @@ fn a_forgotten_runtime_is_found_with_its_threads() {
                 .enable_all()
                 .build()
                 .unwrap();
-            runtime.block_on(async { tokio::spawn(async {}).await.unwrap() });
-            std::mem::forget(runtime);
-            let start = std::time::Instant::now();
-            let report = loop {
-                let report = check.find().unwrap_err();
-                // A thread is known from its first event on.
-                if report.threads.len() == 2 {
-                    break report;
+            // A thread is known from its first event on: both have one, since each waits for the other in its task.
+            let both = Arc::new(Barrier::new(2));
+            let tasks = [(); 2].map(|()| {
+                let both = Arc::clone(&both);
+                runtime.spawn(async move {
+                    both.wait();
+                    drop(black_box(vec![1u8; 100]));
+                    both.wait();
+                })
+            });
+            runtime.block_on(async {
+                for task in tasks {
+                    task.await.unwrap();
                 }
-                assert!(start.elapsed().as_secs() < 60, "{report}");
-            };
+            });
+            std::mem::forget(runtime);
+            let report = check.find().unwrap_err();
+            assert_eq!(report.threads.len(), 2, "{report}");
             let held: u64 = report
                 .threads
                 .iter()
