@@ -70,6 +70,7 @@ fn sums_add_up_and_the_leak_is_named() {
     }
     formats(&collector);
     bounded();
+    explained();
 }
 
 /// The two formats tell the same, each in its own way.
@@ -119,4 +120,30 @@ fn bounded() {
     let mut theirs = String::new();
     prometheus_client::encoding::text::encode(&mut theirs, &registry).unwrap();
     assert!(theirs.contains("\nshop_heapsite_live_bytes "));
+}
+
+/// The guide lists what is exported, with its type: no more, no less.
+fn explained() {
+    let guide = include_str!("../src/guide/metrics.md");
+    let row = |line: &str| -> Option<(String, String)> {
+        let (name, rest) = line.strip_prefix("| `")?.split_once("` | ")?;
+        let (kind, _) = rest.split_once(" | ")?;
+        Some((name.to_owned(), kind.to_owned()))
+    };
+    let told: BTreeMap<String, String> = guide.lines().filter_map(row).collect();
+    let plain = text(&Collector::default());
+    let exported: BTreeMap<String, String> = plain
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+        .collect();
+    assert_eq!(told, exported);
+    let usual = text(&Options::new().process(true).collector());
+    let usual = usual.lines().filter_map(|line| {
+        let name = line.strip_prefix("# TYPE ")?.split(' ').next()?;
+        name.starts_with("process_").then_some(name)
+    });
+    for name in usual {
+        assert!(guide.contains(&format!("`{name}`")), "{name}");
+    }
 }

@@ -27,6 +27,9 @@ pub mod triggers {}
 #[doc = include_str!("http.md")]
 pub mod http {}
 
+#[doc = include_str!("metrics.md")]
+pub mod metrics {}
+
 #[doc = include_str!("leak_checks.md")]
 pub mod leak_checks {}
 
