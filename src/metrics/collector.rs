@@ -2,13 +2,13 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::families;
 use super::lines::Shown;
-use crate::record::local::Ignore;
+use crate::record::{self, local::Ignore};
 use crate::snapshot::lines;
 
 /// Series of `heapsite_function_live_bytes`, unless told otherwise.
@@ -93,13 +93,18 @@ impl prometheus_client::collector::Collector for Collector {
         let mut functions = Vec::new();
         if self.options.functions > 0 && snapshot.facts.interval > 0 {
             let levels = lines::levels(&snapshot);
+            let series = |shown: &mut Shown| shown.series(&levels, self.options.functions);
             functions = match self.shown.try_lock() {
-                Ok(mut shown) => shown.series(&levels, self.options.functions),
-                Err(std::sync::TryLockError::Poisoned(shown)) => {
-                    PoisonError::into_inner(shown).series(&levels, self.options.functions)
+                Ok(mut shown) => series(&mut shown),
+                Err(TryLockError::Poisoned(shown)) => series(&mut shown.into_inner()),
+                // A thread that stayed behind at the fork may hold it for ever.
+                Err(TryLockError::WouldBlock) if record::forked_from().is_some() => {
+                    series(&mut Shown::default())
                 }
-                // Another scrape at this moment, or at that of the fork which made this process.
-                Err(_) => Shown::default().series(&levels, self.options.functions),
+                // Held for microseconds, and another choice than the other scrape's would flicker.
+                Err(TryLockError::WouldBlock) => {
+                    series(&mut self.shown.lock().unwrap_or_else(PoisonError::into_inner))
+                }
             };
         }
         families::encode(encoder, &snapshot.facts, &functions, self.options.process)
