@@ -169,6 +169,7 @@ fn prometheus_scrapes_and_answers() {
     // Both are of one scrape: the parts are the whole.
     let differing = "sum without (part) (heapsite_resident_part_bytes) != heapsite_resident_bytes";
     assert_eq!(prometheus.ask(differing), Vec::<String>::new());
+    right_numbers(&example, &prometheus);
     // It asked for OpenMetrics, and got counters and units as such.
     let open = metrics(&example, "application/openmetrics-text;version=1.0.0");
     assert!(open.ends_with("# EOF\n"));
@@ -185,4 +186,37 @@ fn prometheus_scrapes_and_answers() {
     for query in dashboard_queries() {
         prometheus.ask(&query);
     }
+}
+
+/// The number in a line of `promtool query`: `name{labels} => 4096 @[1700000000.123]`.
+fn number(answer: &[String]) -> f64 {
+    let [line] = answer else {
+        panic!("one series, not {answer:?}")
+    };
+    let rest = line.split_once("} => ").unwrap().1;
+    rest.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// What Prometheus answers is what the service said.
+fn right_numbers(example: &Server, prometheus: &Prometheus) {
+    assert_eq!(
+        number(&prometheus.ask_until("heapsite_sample_interval_bytes")),
+        4096.0
+    );
+    // It only grows, so a number that came between two others lies between them.
+    let leaked = || -> f64 {
+        let plain = metrics(example, "text/plain");
+        let series = "heapsite_function_live_bytes{function=\"http::leak\",file=\"http.rs\"} ";
+        let line = plain.lines().find_map(|line| line.strip_prefix(series));
+        line.unwrap_or_else(|| panic!("{plain}")).parse().unwrap()
+    };
+    let before = leaked();
+    let query = format!("heapsite_function_live_bytes{{function=\"http::leak\"}} >= {before}");
+    let answer = number(&prometheus.ask_until(&query));
+    let after = leaked();
+    assert!(
+        (before..=after).contains(&answer),
+        "{before}, {answer}, {after}"
+    );
+    assert!(before >= f64::from(64 << 10), "in bytes");
 }
