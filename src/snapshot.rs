@@ -143,9 +143,7 @@ impl Snapshot {
     pub fn to_profile(&self) -> Profile {
         // A profile is built up, rebuilt and cut: only the last one is made of the program's memory.
         let scratch = Scratch::new();
-        let mut profile = self.to_address_profile();
-        let report = symbolize::symbolize(&mut profile, &symbolize::Options::in_process());
-        let profile = symbolize::finish(profile, &report);
+        let profile = symbolize::in_process(self.to_address_profile());
         scratch.keep(profile)
     }
 

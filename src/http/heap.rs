@@ -92,10 +92,9 @@ pub(super) async fn delta(jobs: &Arc<Jobs>, kind: Kind, seconds: u64) -> Respons
         // `None`: nobody waits for the second half.
         let _turn = window.second_look(&caller)?;
         let scratch = Scratch::new();
-        let mut profile = crate::snapshot().to_address_profile().since(&base);
+        let profile = crate::snapshot().to_address_profile().since(&base);
         drop(base);
-        let report = symbolize::symbolize(&mut profile, &symbolize::Options::in_process());
-        let made = file(symbolize::finish(profile, &report), kind);
+        let made = file(symbolize::in_process(profile), kind);
         Some(made.map(|body| scratch.keep(body)))
     });
     match made.await {

@@ -175,6 +175,12 @@ pub fn offline(profile: &mut Profile, options: &Options) -> Result<Report> {
     Ok(report)
 }
 
+/// Names a heap profile of this very process, from its addresses to what viewers show: [`symbolize`], then [`finish`].
+pub(crate) fn in_process(mut profile: Profile) -> Profile {
+    let report = symbolize(&mut profile, &Options::in_process());
+    finish(profile, &report)
+}
+
 /// The last step of naming a heap profile, the same in process and offline: the allocator's own frames go, so that
 /// stacks end where the program asked for memory; what has no name is called `FILE+0xOFFSET` (offset in the file)
 /// and its mapping counts as symbolised, since a viewer would look for names once more and replace the good ones; and
