@@ -81,6 +81,28 @@ done
 kill "$http"
 wait "$http" || true
 
+# Pushed to a server that takes everything; tests/push has one with rules.
+python3 -c '
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.end_headers()
+        print(self.path, flush=True)
+    def log_message(self, *_): pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+print(f"http://127.0.0.1:{server.server_port}", flush=True)
+server.serve_forever()
+' >"$out/pushed.log" &
+server=$!
+for _ in $(seq 200); do [ -s "$out/pushed.log" ] && break; sleep 0.1; done
+example push "$(head -n 1 "$out/pushed.log")" --seconds 1 | tee "$out/push.log"
+kill "$server"
+wait "$server" || true
+grep -q 'accepted: 1, failed: 0, unknown: 0' "$out/push.log" || fail "push"
+grep -q '^/ingest?name=shop%7Bregion%3Deu%7D&' "$out/pushed.log" || fail "push did not say what it is"
+
 # A dump by signal, from outside.
 TMPDIR="$out" example dump_on_signal 20 >"$out/signal.log" &
 for _ in $(seq 200); do [ -s "$out/signal.log" ] && break; sleep 0.1; done

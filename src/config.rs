@@ -1,6 +1,7 @@
 //! Settings: a builder, and the same settings as text in `HEAPSITE`.
 #![forbid(unsafe_code)]
 
+mod push;
 mod signal;
 mod text;
 
@@ -39,6 +40,9 @@ pub struct Config {
     pub(crate) http: Option<String>,
     #[cfg(feature = "http")]
     pub(crate) http_options: crate::http::Options,
+    /// Where profiles are pushed.
+    #[cfg(feature = "push")]
+    pub(crate) push: Option<crate::push::Options>,
 }
 
 /// Which signal dumps.
@@ -74,6 +78,8 @@ impl Default for Config {
             http: None,
             #[cfg(feature = "http")]
             http_options: crate::http::Options::new(),
+            #[cfg(feature = "push")]
+            push: None,
         }
     }
 }
@@ -237,10 +243,22 @@ impl Config {
         self
     }
 
+    /// Push profiles to a Pyroscope server, until the [`Handle`](crate::Handle) is dropped.
+    ///
+    /// Default: none are. Text: `push=http://pyroscope:4040`, and the keys that
+    /// [`push::Options`](crate::push::Options) names. Feature `push`.
+    #[cfg(feature = "push")]
+    pub fn push(mut self, options: crate::push::Options) -> Config {
+        self.push = Some(options);
+        self
+    }
+
     /// What the builder's types cannot rule out.
     pub(crate) fn validate(&self) -> Result<()> {
         #[cfg(feature = "http")]
         self.validate_http()?;
+        #[cfg(feature = "push")]
+        push::validate(self)?;
         if self.format == Format::Folded {
             return Err(Error::config(format!(
                 "key `format`, value `{}`: accepted are {}",

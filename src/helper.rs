@@ -5,7 +5,7 @@ use std::io;
 use std::thread::{self, JoinHandle};
 
 use crate::record::local::Ignore;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "push"))]
 pub(crate) use crate::record::scratch::Scratch;
 use crate::sys;
 

@@ -13,6 +13,8 @@ pub mod leak;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 pub mod profile;
+#[cfg(feature = "push")]
+pub mod push;
 pub mod snapshot;
 pub mod stats;
 pub mod symbolize;

@@ -83,6 +83,12 @@ pub fn snapshot() -> Snapshot {
     snapshot
 }
 
+/// The counters alone: a snapshot without the look at the process as a whole, for profiles that are made all day.
+#[cfg(feature = "push")]
+pub(crate) fn of_counters() -> Snapshot {
+    without(&[])
+}
+
 /// A snapshot in which these blocks, sorted by site, were never allocated. All of them are exact.
 fn without(blocks: &[scope::Block]) -> Snapshot {
     let _own_work = Ignore::new();

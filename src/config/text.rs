@@ -4,11 +4,12 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Config, Signal, signal};
+use super::{Config, Signal, push, signal};
 use crate::error::{Error, Result};
 use crate::format::Format;
 
-const KEYS: &str = "interval, memory, signal, dir, format, every, keep, final, symbolize, http, http_remote, http_token";
+const KEYS: &str = "interval, memory, signal, dir, format, every, keep, final, symbolize, http, http_remote, http_token, \
+     push, push_name, push_labels, push_interval, push_max, push_user, push_password, push_token, push_tenant, push_ca";
 const SIZES: &str =
     "accepted is a whole number of bytes, or one with B, KiB, MiB or GiB, such as 512KiB";
 pub(super) const DURATIONS: &str =
@@ -34,25 +35,34 @@ impl FromStr for Config {
             .filter(|item| !item.is_empty())
         {
             let Some((key, value)) = item.split_once('=') else {
+                // It may be what follows a comma in a secret.
+                let after_secret = seen.last().is_some_and(|key| is_secret(key, ""));
+                let item = if after_secret { "…" } else { item };
                 return Err(Error::config(format!(
                     "`{item}` has no `=`: accepted is `key=value`; keys are {KEYS}"
                 )));
             };
             let (key, value) = (key.trim_end(), value.trim_start());
             if seen.contains(&key) {
+                let value = if is_secret(key, value) { "…" } else { value };
                 return Err(Error::config(format!(
                     "key `{key}`, value `{value}`: given twice; accepted is one value per key"
                 )));
             }
             seen.push(key);
             config = set(config, key, value).map_err(|accepted| {
-                // A secret that was mistyped is still one.
-                let value = if key == "http_token" { "…" } else { value };
+                let value = if is_secret(key, value) { "…" } else { value };
                 Error::config(format!("key `{key}`, value `{value}`: {accepted}"))
             })?;
         }
         Ok(config)
     }
+}
+
+/// A secret that was mistyped is still one, and an address may have a password in it.
+fn is_secret(key: &str, value: &str) -> bool {
+    matches!(key, "http_token" | "push_token" | "push_password")
+        || key == "push" && value.contains('@')
 }
 
 /// Sets one key; the error says what would be accepted.
@@ -81,6 +91,10 @@ fn set(config: Config, key: &str, value: &str) -> Result<Config, String> {
         "final" => config.final_dump(truth(value)?),
         "symbolize" => config.symbolize(truth(value)?),
         "http" | "http_remote" | "http_token" => return http(config, key, value),
+        "push" | "push_name" | "push_labels" | "push_interval" | "push_max" | "push_user"
+        | "push_password" | "push_token" | "push_tenant" | "push_ca" => {
+            return push::set(config, key, value);
+        }
         _ => return Err(format!("unknown key; accepted keys are {KEYS}")),
     })
 }
@@ -108,7 +122,7 @@ fn http(_: Config, _: &str, _: &str) -> Result<Config, String> {
 }
 
 /// A number of bytes.
-fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = split_unit(text);
     let scale: u64 = match unit {
         "" | "B" => 1,
@@ -122,7 +136,7 @@ fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("{SIZES}, up to {} bytes", u64::MAX))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split_unit(text);
     let milliseconds: u64 = match unit {
         "ms" => 1,

@@ -30,6 +30,9 @@ pub mod http {}
 #[doc = include_str!("metrics.md")]
 pub mod metrics {}
 
+#[doc = include_str!("fleets.md")]
+pub mod fleets {}
+
 #[doc = include_str!("leak_checks.md")]
 pub mod leak_checks {}
 

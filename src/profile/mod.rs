@@ -5,6 +5,8 @@
 pub mod addresses;
 pub(crate) mod builder;
 mod check;
+#[cfg(any(feature = "push", test))]
+mod condense;
 #[cfg(any(feature = "http", test))]
 pub(crate) mod delta;
 pub mod diff;

@@ -18,7 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod desk;
-mod report;
+pub(crate) mod report;
 mod schedule;
 mod signal;
 mod sink;
@@ -117,6 +117,11 @@ impl Config {
             None => None,
             Some(address) => Some(serve(address, &self.http_options)?),
         };
+        #[cfg(feature = "push")]
+        let push = match &self.push {
+            None => None,
+            Some(options) => Some(options.clone().start()?),
+        };
         let dir = sink.dir().to_owned();
         let manner = Manner {
             format: self.format,
@@ -165,6 +170,8 @@ impl Config {
             pid,
             #[cfg(feature = "http")]
             http,
+            #[cfg(feature = "push")]
+            push,
             desk,
             thread,
             armed,
@@ -193,6 +200,8 @@ pub struct Handle {
     pid: u32,
     #[cfg(feature = "http")]
     http: Option<crate::http::Server>,
+    #[cfg(feature = "push")]
+    push: Option<crate::push::Pusher>,
     desk: Arc<Desk>,
     /// `None` only while dropping.
     thread: Option<JoinHandle<()>>,
@@ -234,6 +243,12 @@ impl Handle {
         self.http.as_ref()
     }
 
+    /// The pusher of [`Config::push`].
+    #[cfg(feature = "push")]
+    pub fn push(&self) -> Option<&crate::push::Pusher> {
+        self.push.as_ref()
+    }
+
     fn is_of_parent(&self) -> bool {
         std::process::id() != self.pid
     }
@@ -260,6 +275,8 @@ impl Drop for Handle {
         }
         #[cfg(feature = "http")]
         drop(self.http.take());
+        #[cfg(feature = "push")]
+        drop(self.push.take());
         if let Some(armed) = &self.armed {
             armed.disarm();
         }

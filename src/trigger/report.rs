@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Writes one line, prefixed with `heapsite:`. A closed stderr is nobody's problem, and where nobody reads a full pipe
 /// the line is lost: it must not stop the program.
-pub(super) fn line(what: fmt::Arguments<'_>) {
+pub(crate) fn line(what: fmt::Arguments<'_>) {
     let text = format!("heapsite: {}\n", what.to_string().replace('\n', " "));
     let _ = sys::stderr::write(text.as_bytes(), PATIENCE);
 }

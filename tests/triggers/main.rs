@@ -8,6 +8,8 @@ mod harness;
 mod http;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(feature = "push")]
+mod push;
 mod settings;
 mod signals;
 mod stalled;
@@ -27,6 +29,8 @@ fn main() -> std::process::ExitCode {
         http::SCENARIOS,
         #[cfg(feature = "metrics")]
         metrics::SCENARIOS,
+        #[cfg(feature = "push")]
+        push::SCENARIOS,
     ];
     harness::main(&scenarios.into_iter().flatten().collect::<Vec<_>>())
 }

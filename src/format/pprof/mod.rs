@@ -55,7 +55,18 @@ pub fn read(bytes: &[u8]) -> Result<Profile> {
 /// # Errors
 /// The profile is not whole ([`Profile::check`]), or `out` fails.
 pub fn write(profile: &Profile, out: &mut dyn io::Write) -> Result<()> {
-    write::write(profile, out)
+    write::write(profile, out).map(drop)
+}
+
+/// [`write()`] into memory; and how many bytes it was before it was compressed, which is what backends set limits to.
+///
+/// # Errors
+/// The profile is not whole ([`Profile::check`]).
+#[cfg(feature = "push")]
+pub(crate) fn to_vec(profile: &Profile) -> Result<(Vec<u8>, u64)> {
+    let mut bytes = Vec::new();
+    let unpacked = write::write(profile, &mut bytes)?;
+    Ok((bytes, unpacked))
 }
 
 /// Whether the bytes may be an uncompressed profile: they start with fields of one.

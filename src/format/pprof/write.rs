@@ -23,7 +23,8 @@ const STRING_TABLE: u32 = 6;
 /// How much is collected before it goes to the compressor.
 const CHUNK: usize = 64 << 10;
 
-pub(super) fn write(profile: &Profile, out: &mut dyn Write) -> Result<()> {
+/// Returns how many bytes it was before it was compressed.
+pub(super) fn write(profile: &Profile, out: &mut dyn Write) -> Result<u64> {
     profile.check()?;
     // As Go does: a profile is written on a busy machine and read on an idle one.
     let gz = GzEncoder::new(out, Compression::fast());
@@ -32,10 +33,17 @@ pub(super) fn write(profile: &Profile, out: &mut dyn Write) -> Result<()> {
     let mut writer = Writer {
         out: gz,
         buffer: Vec::with_capacity(CHUNK + 4096),
+        flushed: 0,
     };
     write_all(profile, &comments, &mut writer).map_err(failed)?;
     writer.flush().map_err(failed)?;
-    writer.out.finish().map_err(failed)?.flush().map_err(failed)
+    writer
+        .out
+        .finish()
+        .map_err(failed)?
+        .flush()
+        .map_err(failed)?;
+    Ok(writer.flushed)
 }
 
 fn write_all<W: Write>(
@@ -155,6 +163,8 @@ fn write_all<W: Write>(
 struct Writer<W: Write> {
     out: GzEncoder<W>,
     buffer: Vec<u8>,
+    /// What has gone to the compressor, bytes.
+    flushed: u64,
 }
 
 impl<W: Write> Writer<W> {
@@ -181,6 +191,7 @@ impl<W: Write> Writer<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.write_all(&self.buffer)?;
+        self.flushed += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())
     }
