@@ -17,3 +17,9 @@ finish_missing || exit 1
 # The programs that leave the dumps and are asked.
 cargo build --all-features --example demo --example http
 cargo test --all-features --test viewers --test clients -- --ignored --test-threads=2
+
+# The scrape configuration that the guide shows for Prometheus. (Its files of secrets are not looked for.)
+config=$(mktemp -d)
+trap 'rm -rf "$config"' EXIT
+sed -n '/^### Prometheus/,/^### Checked/p' src/guide/fleets.md | sed -n '/^```yaml/,/^```$/p' | sed '/^```/d' >"$config/prometheus.yml"
+"$TOOLS/promtool" check config --syntax-only "$config/prometheus.yml"
