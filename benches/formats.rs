@@ -1,11 +1,13 @@
 //! Time to read, write and compare profiles of 1,000, 10,000 and 50,000 stacks of 36 frames.
 //!
-//! `cargo bench --bench formats -- --files DIR` leaves a pair of 50,000 there instead, and 10,000 without symbols: files to
-//! measure whole commands with (`ci/formats.sh`).
+//! `cargo bench --bench formats -- --files DIR` leaves a pair of 50,000 there instead, 10,000 without symbols, and dumps of
+//! 1,000 processes: files to measure whole commands with (`ci/formats.sh`).
 #![forbid(unsafe_code)]
 
 #[path = "../tests/formats/call_tree.rs"]
 mod call_tree;
+#[path = "../tests/formats/fleet.rs"]
+mod fleet;
 
 use call_tree::Shape;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
@@ -35,6 +37,20 @@ fn leave_files(folder: &Path) -> std::io::Result<()> {
     for (name, profile) in [("base", base), ("new", new), ("addresses", addresses)] {
         let file = folder.join(name).with_extension("pb.gz");
         std::fs::write(file, written(Format::Pprof, &profile))?;
+    }
+    leave_fleet(folder)
+}
+
+/// `json/0000.json` and `pprof/0000.pb.gz` to 0999.
+fn leave_fleet(folder: &Path) -> std::io::Result<()> {
+    let fleet = fleet::Fleet::new();
+    for (format, ending) in [(Format::Json, "json"), (Format::Pprof, "pb.gz")] {
+        let folder = folder.join(format.name());
+        std::fs::create_dir_all(&folder)?;
+        for number in 0..1_000 {
+            let file = folder.join(format!("{number:04}.{ending}"));
+            std::fs::write(file, written(format, &fleet.process(number)))?;
+        }
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What `heapsite diff` of two large pprof files costs, and writing a dump without symbols: instructions, counted by
-# callgrind, and peak memory. No clock is asked; src/guide/performance.md has the times. Fails where a bound is exceeded.
+# What `heapsite diff` of two large pprof files costs, writing a dump without symbols, and `heapsite merge` of a thousand
+# processes: instructions, counted by callgrind, and peak memory. No clock is asked; src/guide/performance.md has the times. Fails where a bound is exceeded.
 #
 #   bash ci/formats.sh
 set -euo pipefail
@@ -49,5 +49,24 @@ bound "the same, peak memory, MB" "$(peak "${diff[@]}")" 80
 # Reading is in it; what a program does on a signal is the writing.
 bound "10,000 stacks without symbols read and written, million instr." \
     "$(count target/release/heapsite convert "$files/addresses.pb.gz" -o "$files/again.pb.gz")" 170
+
+# A thousand processes: as much work for each as among a hundred, in the same memory. JSON has survivors, whose ages still
+# differ after the first hundred: there are at most eight for each doubling. JSON takes four times the instructions, so fewer
+# of it are counted.
+merge() { printf '%s\n' target/release/heapsite merge @"$files/$1" -o "$files/sum.$kind" --to "$kind"; }
+for kind in pprof json; do
+    ls "$files/$kind"/00* >"$files/100"
+    ls "$files/$kind"/0[0-2]* >"$files/300"
+    ls "$files/$kind"/0* >"$files/1000"
+    [ "$kind" = pprof ] && many=1000 more=3 || many=300 more=12
+    [ "$(wc -l <"$files/$many")" = "$many" ] || fail "$many files"
+    mapfile -t small < <(merge 100)
+    mapfile -t large < <(merge "$many")
+    share=$(($(count "${large[@]}") * 100 * 100 / many / $(count "${small[@]}")))
+    bound "merge of $many $kind dumps, % of the work for each of 100" "$share" 103
+    mapfile -t large < <(merge 1000)
+    bound "merge of 1000 $kind dumps, MB beyond the peak of 100" \
+        $(($(peak "${large[@]}") - $(peak "${small[@]}"))) "$more"
+done
 
 [ "$failed" = no ] || fail "see EXCEEDS above"

@@ -4,6 +4,7 @@
 use super::input::display;
 use crate::Profile;
 use crate::profile::diff::canonical;
+use crate::profile::sum::Sum;
 use crate::profile::{Location, Loss};
 use crate::view::name::printable;
 use crate::view::units;
@@ -18,10 +19,18 @@ pub(super) fn origin(name: &str, profile: &Profile) -> String {
     if let Some(program) = program(profile) {
         facts.push(program.to_owned());
     }
+    let sum = profile.sum();
+    if let Some(sum) = sum {
+        facts.push(self::sum(&sum));
+    }
     if profile.time_nanos != 0 {
         facts.push(units::time(profile.time_nanos));
     }
     match &profile.heap {
+        Some(heap) if sum.is_some() => facts.push(format!(
+            "recording for up to {}",
+            units::duration(heap.uptime_nanos)
+        )),
         Some(heap) => facts.push(format!(
             "recording for {}",
             units::duration(heap.uptime_nanos)
@@ -39,6 +48,32 @@ pub(super) fn origin(name: &str, profile: &Profile) -> String {
         false => format!("{}: {}", display(name), facts.join(", ")),
     };
     printable(&origin).into_owned()
+}
+
+/// `sum of 1,000 profiles from 998 processes, taken within 5m`
+fn sum(sum: &Sum) -> String {
+    let number = |count: u64| units::count(i64::try_from(count).unwrap_or(i64::MAX));
+    let processes = match sum.processes {
+        Some(1) => " from 1 process".to_owned(),
+        Some(count) => format!(" from {} processes", number(count)),
+        None => String::new(),
+    };
+    let span = match sum.span_nanos {
+        0 => String::new(),
+        span => format!(", taken within {}", units::duration(span)),
+    };
+    format!("sum of {} profiles{processes}{span}", number(sum.profiles))
+}
+
+/// Says so where [`Profile::resources`] are of some of the profiles of a sum only.
+pub(super) fn partial_memory(profile: &Profile) -> Option<String> {
+    let sum = profile.sum()?;
+    (sum.with_memory < sum.profiles).then(|| {
+        format!(
+            "where the memory is, {} of the {} profiles tell:",
+            sum.with_memory, sum.profiles
+        )
+    })
 }
 
 fn program(profile: &Profile) -> Option<&str> {

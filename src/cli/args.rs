@@ -120,9 +120,12 @@ pub(super) struct Symbolize {
 /// Add profiles up
 #[derive(Debug, Group)]
 pub(super) struct Merge {
-    /// Profiles: files, `-` or http:// addresses
+    /// Profiles: files, folders of such, `-` or http:// addresses; @FILE for those that FILE names, one a line (@- for stdin)
     #[arg(required = true)]
     pub(super) profiles: Vec<String>,
+    /// Leave out what cannot be read or added, say so, and exit with 1
+    #[arg(long)]
+    pub(super) keep_going: bool,
     #[command(flatten)]
     pub(super) output: Output,
     #[command(flatten)]

@@ -35,6 +35,9 @@ pub(super) fn run(
 fn text(name: &str, profile: &Profile, look: &Look, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", about::origin(name, profile))?;
     if let Some(resources) = profile.resources() {
+        if let Some(partial) = about::partial_memory(profile) {
+            writeln!(out, "{partial}")?;
+        }
         memory::write_now(&resources, &look.paint(), out)?;
         writeln!(out)?;
     }
@@ -114,8 +117,12 @@ fn process(heap: &HeapFacts, out: &mut dyn Write) -> io::Result<()> {
     );
     line(
         out,
+    let of = match process.pid {
+        0 => "of all processes together",
+        _ => "of the whole process",
+    };
         "resident",
-        &format!("{rss}, at most {peak} (of the whole process; the peak is approximate)"),
+        &format!("{rss}, at most {peak} ({of}; the peak is approximate)"),
     )
 }
 
@@ -292,6 +299,12 @@ fn document(name: &str, profile: &Profile) -> serde_json::Value {
         "comments": profile.comments,
         "recorder": profile.heap.as_deref().map(facts),
         "resources": profile.resources().as_deref().map(verdict::resources),
+        "sum": profile.sum().map(|sum| json!({
+            "profiles": sum.profiles,
+            "processes": sum.processes,
+            "span_nanos": sum.span_nanos,
+            "with_memory": sum.with_memory,
+        })),
     })
 }
 

@@ -37,7 +37,7 @@ pub(super) fn read_both(first: &str, second: &str) -> Result<(Profile, Profile)>
     })
 }
 
-fn is_file(name: &str) -> bool {
+pub(super) fn is_file(name: &str) -> bool {
     name != "-" && !name.starts_with("http://") && !name.starts_with("https://")
 }
 
@@ -62,7 +62,11 @@ pub(super) fn check_stdin<'a>(names: impl IntoIterator<Item = &'a String>) -> Re
 /// The most that is read of a file: as much as a profile may have, unpacked.
 const LIMIT: u64 = 1 << 30;
 
-fn bytes(name: &str) -> Result<Vec<u8>> {
+/// What is behind a name.
+///
+/// # Errors
+/// It could not be opened or fetched, or is too large.
+pub(super) fn bytes(name: &str) -> Result<Vec<u8>> {
     if name == "-" {
         return limited(std::io::stdin().lock(), "stdin");
     }

@@ -11,6 +11,7 @@ mod dump;
 mod fetch;
 mod info;
 mod input;
+mod inputs;
 mod json;
 mod merge;
 mod output;

@@ -38,6 +38,11 @@ pub(super) fn run(
     } else {
         writeln!(out, "base {}", about::origin(base, &profiles[0]))?;
         writeln!(out, "now  {}", about::origin(now, &profiles[1]))?;
+        for (name, profile) in names.iter().zip(&profiles) {
+            if let Some(partial) = about::partial_memory(profile) {
+                writeln!(out, "{}: {partial}", input::display(name))?;
+            }
+        }
         if profiles[0].pid() != profiles[1].pid() {
             writeln!(
                 out,

@@ -132,7 +132,7 @@ pub(super) fn rebuild<S: Iterator<Item = LocationId>>(
         }
         match (&mut sum.detail, &sample.detail) {
             (slot @ None, Some(detail)) if new => *slot = Some(detail.clone()),
-            (Some(sum), Some(detail)) => add_detail(sum, detail, 0),
+            (Some(sum), Some(detail)) => add_detail(sum, detail),
             (slot, _) => *slot = None,
         }
     }

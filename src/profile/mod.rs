@@ -15,6 +15,7 @@ pub mod growth;
 pub mod merge;
 pub mod prune;
 pub mod resources;
+pub mod sum;
 pub(crate) mod told;
 pub(crate) mod told_memory;
 

@@ -184,7 +184,7 @@ fn total(counts: &[Count]) -> u64 {
 
 /// Sums over processes.
 impl Resources {
-    /// Adds another process's. Limits of one group do not add up, so the group stays only where it is the same one.
+    /// Adds another process's, but for threads and descriptors, which are many. Limits of one group do not add up, so the group stays only where it is the same one.
     pub(crate) fn add(&mut self, other: &Resources) {
         self.memory.add(&other.memory);
         for held in &other.allocators {
@@ -207,8 +207,6 @@ impl Resources {
         ] {
             *sum = sum.saturating_add(other);
         }
-        Count::add(&mut self.threads, &other.threads);
-        Count::add(&mut self.fds, &other.fds);
         if self.cgroup != other.cgroup {
             self.cgroup = None;
         }
@@ -250,16 +248,6 @@ impl HeldMemory {
 }
 
 impl Count {
-    fn add(sum: &mut Vec<Count>, other: &[Count]) {
-        for part in other {
-            match sum.iter_mut().find(|known| known.name == part.name) {
-                Some(known) => known.count = known.count.saturating_add(part.count),
-                None => sum.push(part.clone()),
-            }
-        }
-        Count::sort(sum);
-    }
-
     /// Counts equal names, the most numerous first, then by name.
     pub(crate) fn of(names: impl IntoIterator<Item = String>) -> Vec<Count> {
         let mut counts = std::collections::HashMap::<String, u64>::new();

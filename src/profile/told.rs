@@ -13,6 +13,22 @@ const LARGEST: &str = "heapsite: intervals of up to ";
 const LOSS: &str = "loss: ";
 const PROCESS: &str = "process ";
 
+/// Whether a comment of a heapsite pprof file holds numbers of its one process, which mean nothing in a sum of several:
+/// those that can be added up are read, the others' sums are the values of the samples.
+pub(crate) fn is_number(comment: &str) -> bool {
+    let starts = [
+        LOSS,
+        PROCESS,
+        "losses: none",
+        super::told_memory::MEMORY,
+        "live: ",
+        "allocated: ",
+        "peak of live bytes: ",
+        "heapsite's own memory: ",
+    ];
+    starts.iter().any(|start| comment.starts_with(start))
+}
+
 /// How a heapsite recorder says it sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sampling {
@@ -156,7 +172,8 @@ impl Profile {
         self.told_sampling()?;
         let mut ids = self.comments.iter().filter_map(|line| {
             let rest = line.strip_prefix(PROCESS)?;
-            rest.split([',', ' ']).next()?.parse().ok()
+            let pid = rest.split([',', ' ']).next()?.parse().ok();
+            pid.filter(|&pid| pid != 0)
         });
         // A sum of processes has several, and is none of them.
         ids.next().filter(|_| ids.next().is_none())

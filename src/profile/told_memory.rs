@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::Profile;
 use super::resources::{Count, MemoryPart, MemoryParts, Resources};
 
-const MEMORY: &str = "memory: ";
+pub(crate) const MEMORY: &str = "memory: ";
 const MIB: f64 = 1_048_576.0;
 
 /// `memory: 100.00 MiB resident = 74.00 ± 2.10 live + 5.10 overhead + …; 12 threads, 40 descriptors`

@@ -10,6 +10,7 @@ mod fixtures;
 mod foreign;
 mod golden;
 mod machine;
+mod merges;
 mod outputs;
 
 use std::ffi::OsStr;

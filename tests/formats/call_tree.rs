@@ -206,7 +206,7 @@ fn function(number: u32) -> Function {
 }
 
 /// Steele, Lea and Flood's SplitMix64, 2014.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -218,7 +218,7 @@ impl Random {
     }
 
     /// From 0 to `limit` − 1.
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 

@@ -11,7 +11,10 @@ pub(super) fn comments(profile: &Profile) -> Vec<String> {
         return comments;
     };
     comments.push(told::sampling(heap, profile.period));
-    comments.push(process(heap));
+    // A sum of several has no process.
+    if heap.process.pid != 0 {
+        comments.push(process(heap));
+    }
     comments.extend(heap.resources.as_deref().map(told_memory::memory));
     comments.push(format!("live: {}", tally(&heap.live, heap.exact)));
     comments.push(format!("allocated: {}", tally(&heap.alloc, heap.exact)));
