@@ -14,7 +14,7 @@ use crate::format::{legacy, pprof};
 use crate::helper::Scratch;
 use crate::profile::Profile;
 use crate::profile::delta::Base;
-use crate::symbolize;
+use crate::{stats, symbolize};
 
 /// What is shown first.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,8 +60,10 @@ pub(super) async fn whole(jobs: &Arc<Jobs>, kind: Kind, debug: bool, trim: bool)
     };
     let made = jobs::run(move |_caller| {
         let _turn = next.turn();
+        // Go collects garbage so that only what is reachable shows. Here nothing is live that has been freed, so the profile
+        // stays the same; what is left to do is for whoever compares it with the resident set.
         if trim {
-            give_memory_back();
+            stats::give_memory_back();
         }
         let scratch = Scratch::new();
         let profile = crate::snapshot().to_profile();
@@ -118,13 +120,6 @@ fn text(profile: &Profile) -> Result<Vec<u8>> {
     let mut body = Vec::new();
     legacy::write(profile, &maps, &mut body)?;
     Ok(body)
-}
-
-/// `gc=1`: Go collects garbage so that only what is reachable shows. Here nothing is live that has been freed, so the
-/// profile stays the same; what is left to do is to have the allocator return free pages, for whoever compares a profile
-/// with the resident set. The C library's heap only, so far.
-fn give_memory_back() {
-    crate::sys::trim::trim();
 }
 
 fn failed(why: &str) -> Response {

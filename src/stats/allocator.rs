@@ -12,6 +12,7 @@ use super::memory::{self, Ranges};
 use super::smaps::{Area, Kind};
 use crate::error::{Error, Result};
 use crate::profile::resources::HeldMemory;
+use crate::sys;
 
 /// An allocator that can say what it holds. glibc's is known; jemalloc and mimalloc are with the features of their names;
 /// others are [registered](register_allocator).
@@ -31,6 +32,11 @@ pub trait Allocator: Sync {
     /// What its mappings are called (`prctl(PR_SET_VMA)`), where they are: the text behind `[anon:` in `/proc/self/maps`.
     fn mapping_name(&self) -> Option<&str> {
         None
+    }
+
+    /// Gives free memory back to the system, as far as it can: see [`give_memory_back`]. `false`: it cannot.
+    fn give_back(&self) -> bool {
+        false
     }
 }
 
@@ -85,6 +91,27 @@ pub fn register_allocator(allocator: &'static dyn Allocator) -> Result<()> {
 /// *unexplained*, and what is in use beyond the live heap is not told apart from what is free.
 pub fn ask_glibc(yes: bool) {
     glibc::may_ask(yes);
+}
+
+/// Asks every allocator in the process to give free memory back to the system, and returns the names of those that can:
+/// glibc (`malloc_trim`), jemalloc and mimalloc with the features of their names (`arena.<all>.purge`, `mi_collect`), and those
+/// that were [registered](register_allocator) and have [`give_back`](Allocator::give_back).
+///
+/// What stays resident afterwards is in use, lies between blocks that are, or in caches of threads. For experiments, such as
+/// whether a resident set that does not fall is kept by the allocator, not for a schedule: requests may wait meanwhile, and
+/// pages that are needed again cost a fault each.
+pub fn give_memory_back() -> Vec<String> {
+    let _guard = crate::helper::own_work();
+    let mut asked = Vec::new();
+    if sys::trim::trim() {
+        asked.push("glibc".to_owned());
+    }
+    for (allocator, _) in known() {
+        if allocator.give_back() {
+            asked.push(allocator.name().to_owned());
+        }
+    }
+    asked
 }
 
 /// Those of other people, with a source each.

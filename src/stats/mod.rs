@@ -20,7 +20,7 @@ use crate::snapshot::totals;
 pub use crate::profile::resources::{
     Cgroup, Count, HeldMemory, MemoryPart, MemoryParts, Resources,
 };
-pub use allocator::{Allocator, AllocatorCount, ask_glibc, register_allocator};
+pub use allocator::{Allocator, AllocatorCount, ask_glibc, give_memory_back, register_allocator};
 
 /// The program's heap and what watching it costs, in numbers.
 ///

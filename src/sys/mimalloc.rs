@@ -1,4 +1,4 @@
-//! Which memory is mimalloc's.
+//! Which memory is mimalloc's, and freed memory back to the system.
 
 /// Whether the address lies in memory that mimalloc manages; `None`: the feature `mimalloc` is off.
 pub(crate) fn holds(address: usize) -> Option<bool> {
@@ -10,4 +10,15 @@ pub(crate) fn holds(address: usize) -> Option<bool> {
         let _ = address;
         None
     }
+}
+
+/// Asks mimalloc to give free memory back now: the calling thread's, that of threads that have ended, and what lies free in
+/// its arenas. Pages that other threads keep for themselves stay. `false`: the feature `mimalloc` is off.
+pub(crate) fn collect() -> bool {
+    #[cfg(feature = "mimalloc")]
+    // SAFETY: it has no precondition; it is called above the wall, on a thread that is not inside malloc.
+    unsafe {
+        libmimalloc_sys::mi_collect(true);
+    }
+    cfg!(feature = "mimalloc")
 }

@@ -40,7 +40,6 @@ mod static_data;
 pub(crate) mod stderr;
 #[cfg(feature = "cli")]
 pub(crate) mod terminal;
-#[cfg(feature = "http")]
 pub(crate) mod trim;
 pub(crate) use static_data::static_data;
 

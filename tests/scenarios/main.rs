@@ -118,6 +118,18 @@ fn main() -> ExitCode {
             THREE,
             &[4 * KIB],
         ),
+        Scenario::new(
+            "memory_given_back",
+            where_it_is::given_back,
+            THREE,
+            &[4 * KIB],
+        ),
+        Scenario::new(
+            "memory_registered",
+            where_it_is::registered_is_asked,
+            SYSTEM,
+            EXACT,
+        ),
         Scenario::new("over_aligned", layouts::over_aligned, THREE, ALL),
         Scenario::new("zeroed", layouts::zeroed, THREE, ALL),
         Scenario::new("zero_sizes", layouts::zero_sizes, SYSTEM, EXACT),

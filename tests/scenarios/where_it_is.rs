@@ -4,6 +4,7 @@ use std::fs::File;
 use std::hint::black_box;
 use std::io::Write;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
@@ -323,4 +324,66 @@ fn is_known(resources: &Resources) {
     assert_eq!(process.memory.live_bytes, now.live.bytes.round() as u64);
     assert_eq!(heapsite::stats::heap().process, None);
     assert!(global(resources).resident_bytes >= 8 * MIB as u64);
+}
+
+/// What is freed and kept goes back when the allocator is asked, by whatever thread: 128 MiB in blocks of 1,000 bytes, of
+/// which only the last one, the highest, stays.
+///
+/// How much is kept until then is the allocator's choice: jemalloc lets go of all within ten seconds, mimalloc within
+/// milliseconds of its next request. So what is asked of the test is what is left.
+pub(crate) fn given_back(interval: u64) {
+    start(interval);
+    let inner = std::env::var("HEAPSITE_SCENARIO_INNER").unwrap();
+    let empty = settled_look();
+    let mut blocks = fill(128 * MIB, 1_000);
+    let last = blocks.pop();
+    drop(blocks);
+    let kept = look();
+    let asked = thread::spawn(heapsite::stats::give_memory_back);
+    let asked = asked.join().unwrap();
+    let after = look();
+    let rss = [&empty, &kept, &after].map(|look| look.memory.rss_bytes / MIB as u64);
+    println!("{asked:?} asked: MiB at first, kept, left {rss:?}");
+    let wanted = if inner == "system" { "glibc" } else { &inner };
+    let can = match wanted {
+        "jemalloc" => cfg!(feature = "jemalloc"),
+        "mimalloc" => cfg!(feature = "mimalloc"),
+        _ => true,
+    };
+    assert_eq!(asked.iter().any(|name| name == wanted), can, "{asked:?}");
+    if can {
+        let all = [&empty, &after];
+        grew("resident", 0.0, 12.0, |parts| parts.rss_bytes as i64, all);
+        grew("held", 0.0, 12.0, MemoryParts::held_bytes, all);
+    }
+    drop(black_box(last));
+}
+
+/// A program's own allocator is asked, too, as heapsite's own work.
+pub(crate) fn registered_is_asked(interval: u64) {
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    struct Pool;
+    impl heapsite::stats::Allocator for Pool {
+        fn name(&self) -> &str {
+            "pool"
+        }
+        fn count(&self) -> heapsite::stats::AllocatorCount {
+            heapsite::stats::AllocatorCount::default()
+        }
+        fn holds(&self, _address: usize) -> Option<bool> {
+            None
+        }
+        fn give_back(&self) -> bool {
+            black_box(vec![1u8; MIB]);
+            ASKED.store(true, Ordering::Relaxed);
+            true
+        }
+    }
+    start(interval);
+    let live = || heapsite::snapshot().facts.alloc.objects;
+    heapsite::stats::register_allocator(&Pool).unwrap();
+    let before = live();
+    let asked = heapsite::stats::give_memory_back();
+    assert_eq!(live(), before);
+    assert!(asked.iter().any(|name| name == "pool") && ASKED.load(Ordering::Relaxed));
 }

@@ -23,6 +23,10 @@ impl Allocator for Jemalloc {
     fn holds(&self, address: usize) -> Option<bool> {
         Some(sys::jemalloc::holds(address))
     }
+
+    fn give_back(&self) -> bool {
+        sys::jemalloc::purge()
+    }
 }
 
 fn read() -> Result<AllocatorCount> {

@@ -30,4 +30,8 @@ impl Allocator for MiMalloc {
     fn mapping_name(&self) -> Option<&str> {
         Some("mimalloc")
     }
+
+    fn give_back(&self) -> bool {
+        sys::mimalloc::collect()
+    }
 }
