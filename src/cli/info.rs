@@ -115,12 +115,12 @@ fn process(heap: &HeapFacts, out: &mut dyn Write) -> io::Result<()> {
         units::bytes(process.rss_bytes as f64),
         units::bytes(process.peak_rss_bytes as f64),
     );
-    line(
-        out,
     let of = match process.pid {
         0 => "of all processes together",
         _ => "of the whole process",
     };
+    line(
+        out,
         "resident",
         &format!("{rss}, at most {peak} ({of}; the peak is approximate)"),
     )
