@@ -297,14 +297,14 @@ fn document(name: &str, profile: &Profile) -> serde_json::Value {
         "locations": profile.locations.len(),
         "mappings": mappings.collect::<Vec<_>>(),
         "comments": profile.comments,
-        "recorder": profile.heap.as_deref().map(facts),
-        "resources": profile.resources().as_deref().map(verdict::resources),
         "sum": profile.sum().map(|sum| json!({
             "profiles": sum.profiles,
             "processes": sum.processes,
             "span_nanos": sum.span_nanos,
             "with_memory": sum.with_memory,
         })),
+        "recorder": profile.heap.as_deref().map(facts),
+        "resources": profile.resources().as_deref().map(verdict::resources),
     })
 }
 
