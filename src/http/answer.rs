@@ -49,17 +49,24 @@ pub(super) fn refusal(status: StatusCode, why: &str) -> Response {
     answer
 }
 
-/// 503: somebody else's request is being worked on. Worth another try in so many seconds.
-pub(super) fn busy(seconds: u64) -> Response {
+/// 503: what somebody else has asked for is in the way. Worth another try in so many seconds.
+pub(super) fn busy(what: &str, seconds: u64) -> Response {
     let mut answer = refusal(
         StatusCode::SERVICE_UNAVAILABLE,
-        &format!("another profile is being made; try again in {seconds} s"),
+        &format!("{what}; try again in {seconds} s"),
     );
     answer
         .headers_mut()
         .insert(RETRY_AFTER, HeaderValue::from(seconds));
     answer
 }
+
+/// For [`busy`]: one works and one waits.
+pub(super) const ANOTHER_PROFILE: &str = "another profile is being made";
+
+/// For [`busy`]: there is one window at a time.
+pub(super) const ANOTHER_WINDOW: &str =
+    "another ?seconds= is being waited for, and there is one at a time";
 
 /// 405 for what can only be read.
 pub(super) fn only_get() -> Response {

@@ -56,7 +56,7 @@ impl Kind {
 pub(super) async fn whole(jobs: &Arc<Jobs>, kind: Kind, debug: bool, trim: bool) -> Response {
     let next = match jobs.next() {
         Ok(next) => next,
-        Err(Busy(seconds)) => return answer::busy(seconds),
+        Err(Busy(seconds)) => return answer::busy(answer::ANOTHER_PROFILE, seconds),
     };
     let made = jobs::run(move |_caller| {
         let _turn = next.turn();
@@ -85,7 +85,7 @@ pub(super) async fn whole(jobs: &Arc<Jobs>, kind: Kind, debug: bool, trim: bool)
 pub(super) async fn delta(jobs: &Arc<Jobs>, kind: Kind, seconds: u64) -> Response {
     let window = match jobs.window(Duration::from_secs(seconds)) {
         Ok(window) => window,
-        Err(Busy(seconds)) => return answer::busy(seconds),
+        Err(Busy(seconds)) => return answer::busy(answer::ANOTHER_WINDOW, seconds),
     };
     let made = jobs::run(move |caller| {
         let turn = window.first_look();

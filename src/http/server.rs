@@ -24,7 +24,7 @@ use super::access::Options;
 use super::answer;
 use super::patient::Patient;
 use crate::error::{Error, Result};
-use crate::helper;
+use crate::{helper, sys};
 
 /// People and scrapers come by ones and twos. More have to wait until the kernel's queue is full as well.
 const CONNECTIONS: usize = 64;
@@ -48,7 +48,8 @@ const BREATH: Duration = Duration::from_millis(100);
 
 impl Options {
     /// Serves `/debug/pprof/` on `address` from a thread named `heapsite-http` until the [`Server`] is dropped; port 0:
-    /// any that is free. A forked child has no such thread, and serves nothing.
+    /// any that is free. A forked child has no such thread, and serves nothing; its copy of the listening socket is closed by
+    /// `fork`, so that the port is free when the parent ends.
     ///
     /// # Errors
     /// The address cannot be listened on, or is not of the loopback and [`Options::remote`] does not allow it; the token
@@ -67,6 +68,8 @@ impl Options {
         })?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        // Declared after it, so given up before it is closed. Without it a child keeps the port: no reason not to serve.
+        let closed_in_children = sys::fork::close_in_children(&listener);
         let runtime = Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -84,6 +87,7 @@ impl Options {
         Ok(Server {
             pid: std::process::id(),
             address,
+            closed_in_children,
             running: Some((stop, thread)),
         })
     }
@@ -96,6 +100,7 @@ impl Options {
 pub struct Server {
     pid: u32,
     address: SocketAddr,
+    closed_in_children: Option<sys::fork::ClosedInChildren>,
     /// `None` only while dropping.
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
@@ -131,6 +136,7 @@ impl Drop for Server {
             std::mem::forget((stop, thread));
             return;
         }
+        drop(self.closed_in_children.take()); // before the number can be another file's
         let _has_ended = stop.send(());
         // The thread itself only hands work on, so this takes no time. An error is a panic, which the hook has told.
         if thread.thread().id() != std::thread::current().id() {

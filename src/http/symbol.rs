@@ -24,7 +24,7 @@ pub(super) async fn answer(jobs: &Arc<Jobs>, list: &[u8]) -> Response {
     }
     let next = match jobs.next() {
         Ok(next) => next,
-        Err(Busy(seconds)) => return answer::busy(seconds),
+        Err(Busy(seconds)) => return answer::busy(answer::ANOTHER_PROFILE, seconds),
     };
     let named = jobs::run(move |_caller| {
         let _turn = next.turn();

@@ -11,10 +11,10 @@
 //! - [`ErrnoGuard`]: puts `errno` back
 //!
 //! Above it: [`process_id`], [`process_cpu_nanos`], [`resident_bytes`], [`limits_address_space`], [`exit`] (a last call),
-//! [`signal`] (handlers that chain), [`stderr`] (a line that never waits), [`roots`] (where a program keeps what lives as
-//! long as it does), [`malloc`], [`mimalloc`] and `jemalloc` (what allocators say of themselves), [`static_data`],
-//! [`robust_list`] (whose memory is whose), `trim` (freed memory back to the system); for the command `send` (a signal) and
-//! `terminal` (its width).
+//! `fork` (what a child must not keep), [`signal`] (handlers that chain), [`stderr`] (a line that never waits), [`roots`]
+//! (where a program keeps what lives as long as it does), [`malloc`], [`mimalloc`] and `jemalloc` (what allocators say of
+//! themselves), [`static_data`], [`robust_list`] (whose memory is whose), [`trim`] (freed memory back to the system); for the
+//! command `send` (a signal) and `terminal` (its width).
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -27,6 +27,8 @@ mod fallback;
 pub(crate) use fallback::*;
 
 pub(crate) mod exit;
+#[cfg(feature = "http")]
+pub(crate) mod fork;
 #[cfg(feature = "jemalloc")]
 pub(crate) mod jemalloc;
 pub(crate) mod malloc;

@@ -35,6 +35,17 @@ fn go_pprof_fetches() {
         assert!(window.contains("Duration: 2"), "{name}:\n{window}");
         let grown = pprof(&["-top", "-base", &heap, &heap]);
         assert!(grown.contains("Type: inuse_space"), "{name}:\n{grown}");
+        // Two windows at once: one is refused, and pprof fails with the server's words.
+        let mut both = Command::new(tool(name));
+        let both = both
+            .args(["-top", "-seconds=3", "-base", &heap, &heap])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&both.stderr).into_owned();
+        assert!(
+            !both.status.success() && said.contains("another ?seconds= is being waited for"),
+            "{name}:\n{said}"
+        );
         // As text it has no symbols: pprof asks for them by POST.
         let text = pprof(&["-top", "-symbolize=remote", &example.url("heap?debug=1")]);
         assert!(text.contains(LEAK), "{name}:\n{text}");

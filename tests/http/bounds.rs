@@ -26,6 +26,10 @@ fn one_window_at_a_time() {
     let seconds: u64 = busy.header("retry-after").parse().unwrap();
     assert!((2..=3601).contains(&seconds), "{busy:?}");
     assert_eq!(busy.header("x-go-pprof"), "1");
+    assert!(
+        busy.text()
+            .starts_with("another ?seconds= is being waited for")
+    );
     // Everything else goes on while it is open.
     get_patiently(server.address(), "/debug/pprof/heap").profile();
     assert_eq!(

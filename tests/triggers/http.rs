@@ -1,7 +1,7 @@
 //! `HEAPSITE=http=…`: the server lives as long as the handle, in the process that made it.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use crate::fork::in_child;
 use crate::harness::{Scenario, until};
@@ -48,10 +48,37 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "http_fork_child_leaves_the_port",
+        settings: Some("signal=none,http=127.0.0.1:0"),
+        program: |_| {
+            let handle = heapsite::init().unwrap();
+            let address = handle.http().unwrap().address();
+            // The program's own socket is its own business.
+            let own = TcpListener::bind("127.0.0.1:0").unwrap();
+            let (mut end, child_end) = std::os::unix::net::UnixStream::pair().unwrap();
+            std::thread::scope(|scope| {
+                // A child that outlives the parent's server.
+                let child = scope.spawn(|| {
+                    in_child(|| {
+                        let byte = &mut [0];
+                        (&child_end).write_all(byte).unwrap();
+                        own.accept().unwrap();
+                    })
+                });
+                end.read_exact(&mut [0]).unwrap();
+                drop(handle);
+                drop(TcpListener::bind(address).expect("the port is free"));
+                TcpStream::connect(own.local_addr().unwrap()).unwrap();
+                child.join().unwrap();
+            });
+        },
+        check: |outcome| outcome.succeeded(),
+    },
+    Scenario {
         name: "http_taken_address_leaves_nothing_running",
         settings: None,
         program: |_| {
-            let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let taken = TcpListener::bind("127.0.0.1:0").unwrap();
             let address = taken.local_addr().unwrap().to_string();
             let config = || heapsite::Config::new().no_signal();
             let error = config().http(&address).init().unwrap_err();
