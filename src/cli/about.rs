@@ -95,7 +95,7 @@ pub(super) fn losses(prefix: &str, profile: &Profile, out: &mut dyn Write) -> io
         writeln!(out, "{prefix}empty: {why}")?;
     }
     for loss in profile.losses() {
-        writeln!(out, "{prefix}lost: {}", explain(&loss))?;
+        writeln!(out, "{prefix}{}: {}", word(&loss), explain(&loss))?;
     }
     Ok(())
 }
@@ -113,6 +113,14 @@ pub(super) fn silence(profile: &Profile) -> Option<&'static str> {
     }
     let heap = profile.heap.as_deref()?;
     (heap.interval == 0).then_some("sampling was off (interval=0)")
+}
+
+/// What heapsite keeps out of the profile on purpose is not lost.
+pub(super) fn word(loss: &Loss) -> &'static str {
+    match loss.reason.as_str() {
+        "own-work" => "left out",
+        _ => "lost",
+    }
 }
 
 /// `live-map-full 12 times, about 1.5 MiB: these allocations …`

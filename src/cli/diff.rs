@@ -72,6 +72,14 @@ pub(super) fn run(
                  threads"
             );
         }
+        if let [Some(length), None] | [None, Some(length)] = [base, new].map(window) {
+            let _ = writeln!(
+                err,
+                "heapsite: note: one of these is what happened within {} (`?seconds=`), the other all since the start; \
+                 `heapsite top` shows a window by itself",
+                units::duration(length)
+            );
+        }
         if growth.span_nanos.is_some_and(|span| span < 0) {
             let _ = writeln!(
                 err,
@@ -97,6 +105,13 @@ pub(super) fn run(
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// The length of a profile that is a difference already.
+fn window(profile: &Profile) -> Option<u64> {
+    let is_difference = profile.heap.is_none() && profile.sum().is_none();
+    let length = u64::try_from(profile.duration_nanos).ok()?;
+    (is_difference && length > 0).then_some(length)
 }
 
 /// Two pprof files of one process, as heapsite's comments tell; exact ones lack nothing that a difference needs.

@@ -66,11 +66,13 @@ impl<'u> Address<'u> {
         let port = port[1..]
             .parse()
             .map_err(|_| wrong("the port is no number up to 65535"))?;
-        let path = if path.starts_with('/') {
-            path.to_owned()
-        } else {
-            format!("/{path}")
+        // Of a service without more words its heap is meant, as pprof has it.
+        let (place, query) = path.split_at(path.find('?').unwrap_or(path.len()));
+        let place = match place {
+            "" | "/" | "/debug/pprof" | "/debug/pprof/" => "/debug/pprof/heap",
+            place => place,
         };
+        let path = format!("{place}{query}");
         Ok(Address {
             authority,
             host,
@@ -214,8 +216,14 @@ fn body(answer: &[u8]) -> Result<Vec<u8>, String> {
         let said = String::from_utf8_lossy(&body);
         let said = said.lines().next().unwrap_or("").trim();
         let said: String = said.chars().filter(|c| !c.is_control()).take(200).collect();
+        let hint = match code {
+            "401" => {
+                "; curl can send a token: `curl -fsS -H 'Authorization: Bearer …' URL | heapsite … -`"
+            }
+            _ => "",
+        };
         return Err(format!(
-            "the server says {} {said}",
+            "the server says {} {said}{hint}",
             status.split_once(' ').map_or(status, |(_, rest)| rest)
         ));
     }

@@ -43,8 +43,10 @@ fn text(name: &str, profile: &Profile, look: &Look, out: &mut dyn Write) -> io::
     }
     if let Some(heap) = &profile.heap {
         process(heap, out)?;
+        writeln!(out)?;
+    } else if profile.resources().is_none() {
+        writeln!(out)?;
     }
-    writeln!(out)?;
     values(profile, out)?;
     if let Some(heap) = &profile.heap {
         recorder(heap, out)?;
@@ -257,11 +259,11 @@ fn losses(profile: &Profile, out: &mut dyn Write) -> io::Result<()> {
     }
     let lost = profile.losses();
     let told = profile.heap.is_some() || profile.told_sampling().is_some();
-    if lost.is_empty() && told {
+    if told && lost.iter().all(|loss| about::word(loss) != "lost") {
         line(out, "lost", "nothing")?;
     }
     for loss in &lost {
-        line(out, "lost", &about::explain(loss))?;
+        line(out, about::word(loss), &about::explain(loss))?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 use super::fetch;
 use crate::{Error, Profile, Result, format};
 use std::io::Read;
+use std::path::Path;
 
 /// Reads a profile; the format is found by looking.
 ///
@@ -80,9 +81,30 @@ pub(super) fn bytes(name: &str) -> Result<Vec<u8>> {
     }
     let file = std::fs::File::open(name);
     limited(
-        file.map_err(|error| Error::io(format!("cannot read {name}"), error))?,
+        file.map_err(|error| Error::io(format!("cannot read {name}{}", no_file(name)), error))?,
         name,
     )
+}
+
+/// What a name that is no file may have been meant to be.
+fn no_file(name: &str) -> String {
+    if Path::new(name).exists() {
+        return String::new();
+    }
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits(name) {
+        return format!(
+            " (if it is a process: `heapsite dump {name}` makes it write a dump and prints the path)"
+        );
+    }
+    // A host, a port, and maybe a path.
+    let authority = name.split('/').next().unwrap_or(name);
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && digits(port) => {
+            format!(" (if it is an address: http://{name})")
+        }
+        _ => String::new(),
+    }
 }
 
 /// Reads to the end. A device may have none.

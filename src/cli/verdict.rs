@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::style::Look;
 use super::{Failure, about, input, json};
 use crate::profile::resources::{MemoryPart, Resources};
-use crate::view::memory;
+use crate::view::{memory, units};
 use crate::{Error, Profile};
 
 pub(super) fn run(
@@ -37,21 +37,53 @@ pub(super) fn run(
         json::write(&document, out)?;
     } else {
         writeln!(out, "base {}", about::origin(base, &profiles[0]))?;
-        writeln!(out, "now  {}", about::origin(now, &profiles[1]))?;
+        writeln!(
+            out,
+            "now  {}{}",
+            about::origin(now, &profiles[1]),
+            span(&profiles)
+        )?;
         for (name, profile) in names.iter().zip(&profiles) {
             if let Some(partial) = about::partial_memory(profile) {
                 writeln!(out, "{}: {partial}", input::display(name))?;
             }
         }
-        if profiles[0].pid() != profiles[1].pid() {
+        if is_restarted(&profiles) {
             writeln!(
                 out,
-                "these are two processes: what differs need not have grown"
+                "these are two processes (a restart in between?): what differs need not have grown"
             )?;
         }
         memory::write_change(&before, &after, &look.paint(), out)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// `, 4.9 s after the base`
+fn span([base, now]: &[Profile; 2]) -> String {
+    if base.time_nanos == 0 || now.time_nanos == 0 {
+        return String::new();
+    }
+    match now.time_nanos.saturating_sub(base.time_nanos) {
+        span @ 0.. => format!(", {} after the base", units::duration(span as u64)),
+        span => format!(
+            ", {} before the base: the wrong way round?",
+            units::duration(span.unsigned_abs())
+        ),
+    }
+}
+
+/// Not of one process. Every process of a container has number 1, so when it began counts, too, where the files tell.
+fn is_restarted([base, now]: &[Profile; 2]) -> bool {
+    /// What a clock that is set, and rounding, may come to.
+    const SLACK: u64 = 30_000_000_000;
+    if base.pid() != now.pid() {
+        return true;
+    }
+    match (base.recording_since(), now.recording_since()) {
+        (Some(base), Some(now)) => base.abs_diff(now) > SLACK,
+        _ => false,
+    }
 }
 
 fn known(name: &str, profile: &Profile) -> Result<Resources, Error> {

@@ -163,6 +163,22 @@ impl Profile {
         losses.into_iter().filter(|loss| loss.count > 0).collect()
     }
 
+    /// Nanoseconds since the Unix epoch when recording began, to a tenth of a second: by the facts or by the comments of one
+    /// heapsite pprof file. `None`: nobody says, or it is a sum of several.
+    #[cfg(any(feature = "cli", test))]
+    pub(crate) fn recording_since(&self) -> Option<i64> {
+        self.pid().filter(|_| self.time_nanos != 0)?;
+        let nanos = match &self.heap {
+            Some(heap) => heap.uptime_nanos as f64,
+            None => self.comments.iter().find_map(|line| {
+                let (_, rest) = line.strip_prefix(PROCESS)?.split_once(", up ")?;
+                let seconds: f64 = rest.split_once(" s")?.0.parse().ok()?;
+                Some(seconds * 1e9)
+            })?,
+        };
+        Some(self.time_nanos.saturating_sub(nanos as i64))
+    }
+
     /// The process, by the facts or by the comments of one heapsite pprof file; `None`: nobody says, or it is a sum of
     /// several.
     pub fn pid(&self) -> Option<u32> {
@@ -232,6 +248,12 @@ mod tests {
         let profile = with(&[&[EXACT], lines.as_slice()].concat());
         assert_eq!(profile.losses(), [full, cut]);
         assert_eq!(profile.pid(), Some(4711));
+        assert_eq!(profile.recording_since(), None);
+        let at = |time_nanos| Profile {
+            time_nanos,
+            ..profile.clone()
+        };
+        assert_eq!(at(5_000_000_000).recording_since(), Some(2_000_000_000));
         // Nobody of ours wrote these.
         assert_eq!(with(&lines).losses(), []);
         assert_eq!(with(&lines).pid(), None);

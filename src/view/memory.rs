@@ -124,6 +124,7 @@ pub fn write_now(resources: &Resources, paint: &Paint, out: &mut dyn Write) -> i
         )
     });
     table(&["bytes", "share"], &rows, paint, out)?;
+    writeln!(out, "{}", largest(memory))?;
     for held in &resources.allocators {
         line(out, "allocator", &allocator(held))?;
     }
@@ -148,6 +149,28 @@ pub fn write_now(resources: &Resources, paint: &Paint, out: &mut dyn Write) -> i
     Ok(())
 }
 
+/// `most: free in allocators; …`: what one moment tells, and what to ask next.
+fn largest(memory: &MemoryParts) -> String {
+    let parts = memory.parts();
+    let [(mut most, mut size), ..] = parts;
+    for (part, bytes) in parts {
+        if bytes > size {
+            (most, size) = (part, bytes);
+        }
+    }
+    let next = match most {
+        MemoryPart::Live => "`heapsite top` names the lines that keep it",
+        MemoryPart::Free => "the allocator could give it back, or it lies between live blocks",
+        MemoryPart::Files => "mostly pages that the kernel can take back",
+        MemoryPart::Unexplained => "not from an allocator that is known",
+        _ => "not the program's own data",
+    };
+    format!(
+        "most is {}: {next}; `heapsite info BASE NOW` tells what grows",
+        most.name()
+    )
+}
+
 /// What grew from one moment to another.
 ///
 /// # Errors
@@ -168,6 +191,9 @@ pub fn write_change(
             units::change(bytes, None, "bytes"),
             part.meaning()
         ),
+        None if growth >= SMALL => {
+            "no part grew by more than chance may: wait longer before the second, or sample more often".into()
+        }
         None => "no part grew by 1 MiB, and by more than chance".into(),
     };
     writeln!(
@@ -176,6 +202,10 @@ pub fn write_change(
         units::change(growth, None, "bytes")
     )?;
     writeln!(out, "{verdict}")?;
+    let others = others(base, now);
+    if !others.is_empty() {
+        writeln!(out, "grew as well: {}", others.join(", "))?;
+    }
     writeln!(out)?;
     let rows: Vec<_> = changes(&base.memory, &now.memory)
         .map(|(part, [before, after])| {
@@ -206,18 +236,41 @@ pub fn write_change(
     count_change(out, "descriptors", &base.fds, &now.fds)
 }
 
+/// What grew besides the largest part: other parts by the same rule, and threads and descriptors by four and by a tenth.
+fn others(base: &Resources, now: &Resources) -> Vec<String> {
+    let mut parts: Vec<(MemoryPart, i64)> = grown(&base.memory, &now.memory).collect();
+    parts.sort_by_key(|&(_, growth)| std::cmp::Reverse(growth));
+    let parts = parts.into_iter().skip(1).map(|(part, growth)| {
+        let change = units::change(growth, None, "bytes");
+        format!("{} {change}", part.name())
+    });
+    let counts = [
+        ("threads", base.thread_count(), now.thread_count()),
+        ("descriptors", base.fd_count(), now.fd_count()),
+    ];
+    let counts = counts.into_iter().filter_map(|(name, before, after)| {
+        let more = after.saturating_sub(before);
+        (more >= 4 && more >= before / 10)
+            .then(|| format!("{name} {}", units::change(signed(more), None, "count")))
+    });
+    parts.chain(counts).collect()
+}
+
 /// The part that grew most, if one grew by 1 MiB, and by more than chance where it depends on an estimate: by twice the
 /// standard error of what is live.
 pub fn largest_growth(base: &MemoryParts, now: &MemoryParts) -> Option<(MemoryPart, i64)> {
+    grown(base, now).max_by_key(|&(_, growth)| growth)
+}
+
+fn grown(base: &MemoryParts, now: &MemoryParts) -> impl Iterator<Item = (MemoryPart, i64)> {
     let chance = (2.0 * live_error(base, now)) as i64;
-    let least = |part| match part {
+    let least = move |part| match part {
         MemoryPart::Live | MemoryPart::Overhead | MemoryPart::Free => SMALL.max(chance),
         _ => SMALL,
     };
     changes(base, now)
         .map(|(part, [before, after])| (part, after.saturating_sub(before)))
-        .filter(|&(part, growth)| growth >= least(part))
-        .max_by_key(|&(_, growth)| growth)
+        .filter(move |&(part, growth)| growth >= least(part))
 }
 
 fn changes(base: &MemoryParts, now: &MemoryParts) -> impl Iterator<Item = (MemoryPart, [i64; 2])> {
@@ -382,6 +435,26 @@ mod tests {
         assert_eq!(grown(&base, &noisy), None);
         noisy.memory.live_error_bytes = 1 << 20;
         assert_eq!(grown(&base, &noisy), Some((MemoryPart::Live, 4 << 20)));
+    }
+
+    #[test]
+    fn what_else_grew_is_told() {
+        let count = |count| {
+            let name = String::new();
+            vec![Count { name, count }]
+        };
+        let (mut base, mut now) = (parts(10, 5, 1), parts(30, 45, 4));
+        (base.threads, now.threads) = (count(100), count(109));
+        (base.fds, now.fds) = (count(1), count(5));
+        assert_eq!(
+            others(&base, &now),
+            [
+                "live heap +20.0 MiB",
+                "unexplained +3.0 MiB",
+                "descriptors +4"
+            ]
+        );
+        assert!(others(&now, &base).is_empty() && others(&base, &base).is_empty());
     }
 
     #[test]

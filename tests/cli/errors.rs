@@ -27,6 +27,14 @@ fn inputs_that_are_no_profiles() {
             "only one profile can be read from stdin",
         ),
         (
+            &["info", "1"],
+            "cannot read 1 (if it is a process: `heapsite dump 1` makes",
+        ),
+        (
+            &["top", "127.0.0.1:6060/debug/pprof/heap"],
+            "(if it is an address: http://127.0.0.1:6060/debug/pprof/heap): No such file",
+        ),
+        (
             &["merge", "base.json", "go.pb.gz", "missing", "-o", "m.json"],
             "cannot read missing",
         ),

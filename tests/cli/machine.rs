@@ -368,6 +368,20 @@ fn profiles_that_cannot_match_are_pointed_out() {
     ] {
         assert_eq!(scene.run(&["diff", base, new]).stderr, "");
     }
+    let path = scene.dir.path().join("window.pb.gz");
+    let mut window =
+        heapsite::format::read(&std::fs::read(scene.dir.path().join("new.pb.gz")).unwrap())
+            .unwrap();
+    window.duration_nanos = 30_000_000_000;
+    let mut bytes = Vec::new();
+    heapsite::format::pprof::write(&window, &mut bytes).unwrap();
+    std::fs::write(path, bytes).unwrap();
+    for pair in [["base.pb.gz", "window.pb.gz"], ["window.pb.gz", "new.json"]] {
+        let note = scene.run(&["diff", pair[0], pair[1]]).stderr;
+        assert!(note.contains("within 30.0 s (`?seconds=`)"), "{note}");
+    }
+    let note = scene.run(&["diff", "window.pb.gz", "window.pb.gz"]).stderr;
+    assert!(!note.contains("?seconds="), "{note}");
     let note = scene.run(&["diff", "new.json", "base.json"]).stderr;
     assert!(note.contains("the wrong way round?"), "{note}");
     assert_eq!(scene.run(&["diff", "base.json", "new.json"]).stderr, "");
@@ -397,4 +411,32 @@ fn stdin_and_http_are_inputs() {
     let fetched = scene.run(&["top", &url]).ok();
     server.join().unwrap();
     assert_eq!(fetched.replace(&url, "new.json"), file);
+}
+
+#[test]
+fn a_verdict_says_when_it_compares_two_processes() {
+    let scene = Scene::new();
+    let read = |name: &str| std::fs::read(scene.dir.path().join(name)).unwrap();
+    let mut restarted = heapsite::format::read(&read("held-now.json")).unwrap();
+    // Number 4711 again, as every container's first process has the same one.
+    restarted.heap.as_mut().unwrap().uptime_nanos = 100_000_000_000;
+    for name in ["restarted.json", "restarted.pb.gz"] {
+        let mut bytes = Vec::new();
+        match name.ends_with(".json") {
+            true => heapsite::format::json::write(&restarted, &mut bytes).unwrap(),
+            false => heapsite::format::pprof::write(&restarted, &mut bytes).unwrap(),
+        }
+        std::fs::write(scene.dir.path().join(name), bytes).unwrap();
+        let verdict = scene.run(&["info", "held-base.json", name]).ok();
+        assert!(verdict.contains("these are two processes"), "{verdict}");
+    }
+    let one = scene
+        .run(&["info", "held-base.pb.gz", "held-now.json"])
+        .ok();
+    assert!(!one.contains("two processes"), "{one}");
+    let turned = scene.run(&["info", "held-now.json", "held-base.json"]).ok();
+    assert!(
+        turned.contains("3m 20s before the base: the wrong way round?"),
+        "{turned}"
+    );
 }

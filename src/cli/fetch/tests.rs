@@ -75,7 +75,7 @@ fn addresses() {
     );
     assert_eq!(
         parse("http://host?seconds=3").unwrap(),
-        ("host".into(), 80, "/?seconds=3".into())
+        ("host".into(), 80, "/debug/pprof/heap?seconds=3".into())
     );
     assert_eq!(
         Address::parse("http://h/p?a=1&seconds=30")
@@ -112,4 +112,26 @@ fn a_chunk_that_looks_like_the_end_is_none() {
             "{body:?}"
         );
     }
+}
+
+#[test]
+fn a_service_without_a_path_is_asked_for_its_heap() {
+    for (url, path) in [
+        ("http://h:1", "/debug/pprof/heap"),
+        ("http://h:1/", "/debug/pprof/heap"),
+        ("http://h:1?gc=1", "/debug/pprof/heap?gc=1"),
+        ("http://h:1/debug/pprof", "/debug/pprof/heap"),
+        ("http://h:1/debug/pprof/?gc=1", "/debug/pprof/heap?gc=1"),
+        ("http://h:1/debug/pprof/allocs", "/debug/pprof/allocs"),
+        ("http://h:1/x", "/x"),
+    ] {
+        assert_eq!(Address::parse(url).unwrap().path, path);
+    }
+}
+
+#[test]
+fn who_needs_a_token_is_told_how() {
+    let url = serve(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
+    let error = get(&url).unwrap_err().to_string();
+    assert!(error.contains("Authorization: Bearer"), "{error}");
 }
