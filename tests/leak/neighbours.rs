@@ -35,7 +35,9 @@ fn sixty_four_do_not_disturb_one_another() {
 fn one_test(number: usize, round: usize, barrier: &Barrier) -> Option<String> {
     barrier.wait();
     let leaks = (number + round).is_multiple_of(2);
-    let check = hasty().start();
+    // Also what statics seem to hold: among so many threads an old word may hold a leak now and then (one in some 60 runs
+    // of this test), and this is about whose it is.
+    let check = hasty().statics(true).start();
     let own: Vec<String> = (0..50).map(|n| format!("{number} {n}")).collect();
     let helper = thread::spawn(move || {
         let list = black_box(vec![1u8; 1000 + number]);
