@@ -233,6 +233,15 @@ impl Config {
         self
     }
 
+    /// Time between two moments of the page's history: see [`Options::history`](crate::http::Options::history).
+    ///
+    /// Default: 10 s. Text: `http_history=1m`, or `none`. Feature `http`.
+    #[cfg(feature = "http")]
+    pub fn http_history(mut self, every: Duration) -> Config {
+        self.http_options = self.http_options.history(every);
+        self
+    }
+
     /// Answers only requests with this token: see [`Options::token`](crate::http::Options::token).
     ///
     /// Default: none. Text: `http_token=…` (one with a comma can only be set here; other processes of the same user can

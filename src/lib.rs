@@ -8,6 +8,8 @@ pub mod error;
 pub mod format;
 pub mod guide;
 #[cfg(feature = "http")]
+mod history;
+#[cfg(feature = "http")]
 pub mod http;
 pub mod leak;
 #[cfg(feature = "metrics")]

@@ -8,7 +8,7 @@ use super::{Config, Signal, push, signal};
 use crate::error::{Error, Result};
 use crate::format::Format;
 
-const KEYS: &str = "interval, memory, signal, dir, format, every, keep, final, symbolize, http, http_remote, http_token, \
+const KEYS: &str = "interval, memory, signal, dir, format, every, keep, final, symbolize, http, http_history, http_remote, http_token, \
      push, push_name, push_labels, push_interval, push_max, push_user, push_password, push_token, push_tenant, push_ca";
 const SIZES: &str =
     "accepted is a whole number of bytes, or one with B, KiB, MiB or GiB, such as 512KiB";
@@ -90,7 +90,7 @@ fn set(config: Config, key: &str, value: &str) -> Result<Config, String> {
         },
         "final" => config.final_dump(truth(value)?),
         "symbolize" => config.symbolize(truth(value)?),
-        "http" | "http_remote" | "http_token" => return http(config, key, value),
+        "http" | "http_history" | "http_remote" | "http_token" => return http(config, key, value),
         "push" | "push_name" | "push_labels" | "push_interval" | "push_max" | "push_user"
         | "push_password" | "push_token" | "push_tenant" | "push_ca" => {
             return push::set(config, key, value);
@@ -106,6 +106,8 @@ fn http(config: Config, key: &str, value: &str) -> Result<Config, String> {
             crate::http::address(value)?;
             config.http(value)
         }
+        "http_history" if value == "none" => config.http_history(Duration::ZERO),
+        "http_history" => config.http_history(duration(value).map_err(|it| it + ", or none")?),
         "http_remote" => config.http_remote(truth(value)?),
         _ if value.is_empty() => return Err(crate::http::TOKENS.to_owned()),
         _ => config.http_token(value),
@@ -341,10 +343,15 @@ mod tests {
         let read: Config = text.parse().unwrap();
         let built = Config::new().http("0.0.0.0:6060").http_remote(true);
         assert_eq!(read, built.http_token("s=3"));
+        let read: Config = "http_history=1m".parse().unwrap();
+        assert_eq!(read, Config::new().http_history(Duration::from_secs(60)));
+        let read: Config = "http_history=none".parse().unwrap();
+        assert_eq!(read, Config::new().http_history(Duration::ZERO));
         read.validate().unwrap();
         for (text, parts) in [
             ("http=6060", ["key `http`, value `6060`", "127.0.0.1:6060"]),
             ("http_remote=1", ["key `http_remote`", "true and false"]),
+            ("http_history=0s", ["key `http_history`", "or none"]),
             ("http_token=", ["key `http_token`, value `…`", "visible"]),
         ] {
             let error = text.parse::<Config>().expect_err(text).to_string();

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -15,6 +16,7 @@ use subtle::ConstantTimeEq;
 
 use super::answer;
 use crate::error::{Error, Result};
+use crate::history;
 
 /// How profiles are served; the default is to this machine only, to everybody on it.
 ///
@@ -25,10 +27,21 @@ use crate::error::{Error, Result};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     pub(super) remote: bool,
     pub(super) token: Option<Token>,
+    pub(super) history: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            remote: false,
+            token: None,
+            history: history::EVERY,
+        }
+    }
 }
 
 impl Options {
@@ -52,6 +65,16 @@ impl Options {
     /// a [`router`](Options::router) with such a token refuses every request.
     pub fn token(mut self, token: impl Into<String>) -> Options {
         self.token = Some(Token(token.into().into()));
+        self
+    }
+
+    /// Time between two moments of the history that the page `/debug/heapsite/` shows; zero: none is kept, and the page has
+    /// no chart. A moment is a snapshot, so where one takes long (moments may take 1/20 of one processor) the next comes
+    /// later. A process has one history: while it has one already, this has no say.
+    ///
+    /// Default: 10 s.
+    pub fn history(mut self, every: Duration) -> Options {
+        self.history = every;
         self
     }
 

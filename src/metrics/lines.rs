@@ -111,6 +111,7 @@ mod tests {
                 bytes_estimate: bytes,
                 ..Tally::default()
             },
+            alloc: Tally::default(),
         };
         functions.iter().map(level).collect()
     }

@@ -25,11 +25,14 @@ const NEW_PER_LOOK: usize = 4096;
 /// What is blamed for stacks that have to wait for the next look, so that sums are whole.
 pub(crate) const NOT_NAMED_YET: &str = "(not named yet)";
 
-/// What is live of what a line is blamed for, all stacks that lead to it together.
+/// What a line is blamed for, all stacks that lead to it together.
 #[derive(Clone, Debug)]
 pub(crate) struct LineLevel {
     pub(crate) line: Arc<Frame>,
+    /// What is live of it.
     pub(crate) live: Tally,
+    /// What was ever allocated.
+    pub(crate) alloc: Tally,
 }
 
 /// The lines of a snapshot, what is live there first; their sums are the snapshot's. Names are remembered from one call to
@@ -86,19 +89,21 @@ impl Namer {
             .map(|site| self.hash(snapshot, site))
             .collect();
         self.learn(snapshot, &stacks, new_stacks);
-        let mut levels: HashMap<u32, Tally> = HashMap::new();
+        let mut levels: HashMap<u32, [Tally; 2]> = HashMap::new();
         for (site, stack) in snapshot.sites.iter().zip(&stacks) {
             let Some(&line) = self.by_stack.get(stack) else {
                 continue; // `learn` leaves none out
             };
-            let live = levels.entry(line).or_default();
+            let [live, alloc] = levels.entry(line).or_default();
             *live = live.plus(site.detail.live);
+            *alloc = alloc.plus(site.detail.alloc);
         }
         let mut levels: Vec<LineLevel> = levels
             .into_iter()
-            .map(|(line, live)| LineLevel {
+            .map(|(line, [live, alloc])| LineLevel {
                 line: Arc::clone(&self.lines[line as usize]),
                 live,
+                alloc,
             })
             .collect();
         levels.sort_by(|a, b| {

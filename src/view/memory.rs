@@ -9,7 +9,7 @@ use super::units;
 use crate::profile::resources::{Count, HeldMemory, MemoryPart, MemoryParts, Resources};
 
 /// Changes below this are not spoken of as growth, bytes.
-const SMALL: i64 = 1 << 20;
+pub(crate) const SMALL: i64 = 1 << 20;
 
 impl MemoryPart {
     /// The name that reports show.
