@@ -1,5 +1,6 @@
 //! Profiles over HTTP, both ways: a server of heapsite's own, and its routes in an axum app.
-//! `cargo run --features http --example http`, then `go tool pprof http://…/debug/pprof/heap`, or open it in a browser.
+//! `cargo run --features http --example http`, then `go tool pprof http://…/debug/pprof/heap`, or open
+//! `/debug/heapsite/` in a browser: it names `leak`.
 //!
 //! `--port N` (default 0: any that is free) for the first, `--seconds N` (default 60) until the end.
 use std::time::{Duration, Instant};

@@ -27,6 +27,12 @@ pub(super) fn page(html: String) -> Response {
     )
 }
 
+/// 200 and numbers for a program.
+pub(super) fn json(text: String) -> Response {
+    let kind = HeaderValue::from_static("application/json");
+    answer(StatusCode::OK, kind, text)
+}
+
 /// 200 and a file to keep. A profile is compressed as a file, not for the way: there is no `Content-Encoding`.
 pub(super) fn file(name: &str, body: Vec<u8>) -> Response {
     let mut answer = answer(

@@ -9,6 +9,7 @@
 //! # }
 //! ```
 //!
+//! `/debug/heapsite/` is a page for people; as long as a server or a router lives a thread keeps its history.
 //! `HEAPSITE=http=127.0.0.1:6060` makes [`init`](crate::init) do the same. A program with an axum app mounts
 //! [`router`] instead.
 //!
@@ -28,6 +29,7 @@ mod jobs;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod nothing;
+mod page;
 mod patient;
 mod pprof;
 mod query;
@@ -40,6 +42,7 @@ use std::sync::Arc;
 use axum::Router;
 
 use crate::error::Result;
+use crate::history::Keeper;
 use jobs::Jobs;
 
 pub use access::Options;
@@ -54,7 +57,7 @@ pub fn serve(address: impl ToSocketAddrs) -> Result<Server> {
     Options::new().serve(address)
 }
 
-/// The routes under `/debug/pprof/`, for an axum app: `app.merge(heapsite::http::router())`.
+/// The routes under `/debug/pprof/` and `/debug/heapsite/`, for an axum app: `app.merge(heapsite::http::router())`.
 ///
 /// Whoever reaches the app reaches them: [`Options::token`] asks for a token, and the app's own layers work as for any
 /// other route. Profiles are made on threads of heapsite's own, so the app's runtime never waits for them. A router
@@ -73,7 +76,20 @@ pub fn metrics_router() -> Router {
 impl Options {
     /// [`router`], with a token if one is set. [`Options::remote`] has no say here: the app listens, not heapsite.
     pub fn router(&self) -> Router {
-        self.guarded(pprof::routes().with_state(Arc::new(Jobs::default())))
+        self.routes(false)
+    }
+
+    /// `/debug/pprof/` and `/debug/heapsite/`.
+    fn routes(&self, metrics: bool) -> Router {
+        let jobs = Arc::new(Jobs::default());
+        let keeper = Keeper::new(self.history);
+        let api = page::api(page::Page {
+            jobs: Arc::clone(&jobs),
+            keeper,
+            metrics,
+        });
+        // The page's files are no secret: a browser has no token until the page has asked for it.
+        page::files().merge(self.guarded(pprof::routes().with_state(jobs).merge(api)))
     }
 
     /// [`metrics_router`], with a token if one is set.
@@ -84,7 +100,7 @@ impl Options {
 
     /// All that [`Options::serve`] serves.
     fn everything(&self) -> Router {
-        let routes = self.router();
+        let routes = self.routes(cfg!(feature = "metrics"));
         #[cfg(feature = "metrics")]
         let routes = routes.merge(self.metrics_router());
         routes

@@ -47,8 +47,8 @@ const HEADERS: usize = 64;
 const BREATH: Duration = Duration::from_millis(100);
 
 impl Options {
-    /// Serves `/debug/pprof/` on `address` from a thread named `heapsite-http` until the [`Server`] is dropped; port 0:
-    /// any that is free. A forked child has no such thread, and serves nothing; its copy of the listening socket is closed by
+    /// Serves `/debug/pprof/` and `/debug/heapsite/` on `address` from a thread named `heapsite-http` until the [`Server`] is
+    /// dropped; port 0: any that is free. A forked child has no such thread, and serves nothing; its copy of the listening socket is closed by
     /// `fork`, so that the port is free when the parent ends.
     ///
     /// # Errors
