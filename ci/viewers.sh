@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Real viewers read what heapsite writes: Go's pprof, Debian's old one and the newest, against our own numbers; and real
-# clients fetch it over HTTP, with Go's own server as the model; a Prometheus scrapes it.
+# clients fetch it over HTTP, with Go's own server as the model; a Prometheus scrapes it, a browser opens its page.
 # Run ci/setup.sh first.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
@@ -11,12 +11,13 @@ export HEAPSITE_PPROF_NEW="$TOOLS/pprof-1.27.3"
 for tool in "$HEAPSITE_PPROF_OLD" "$HEAPSITE_PPROF_NEW" "$TOOLS"/{pprof-server-1.27.3,promtool,prometheus,google-pprof,jeprof}; do
     [ -x "$tool" ] || missing "$tool"
 done
+command -v "${HEAPSITE_CHROMIUM:-chromium}" >/dev/null || missing chromium
 finish_missing || exit 1
 [ ${#MISSING[@]} = 0 ] || { say "viewers NOT run: bash ci/setup.sh installs them"; exit 0; }
 
 # The programs that leave the dumps and are asked.
 cargo build --all-features --example demo --example http
-cargo test --all-features --test viewers --test clients -- --ignored --test-threads=2
+cargo test --all-features --test viewers --test clients --test browser -- --ignored --test-threads=2
 
 # The scrape configuration that the guide shows for Prometheus. (Its files of secrets are not looked for.)
 config=$(mktemp -d)
