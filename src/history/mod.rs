@@ -132,7 +132,7 @@ impl History {
 
     /// The thread's whole life.
     fn run(&self) {
-        let mut last = Duration::ZERO;
+        let mut last = [Duration::ZERO; 3];
         loop {
             let begin = Instant::now();
             // The panic hook has told of it; the program goes on, and so does this.
@@ -149,8 +149,9 @@ impl History {
                 }
                 Err(_) => state.failed += 1,
             }
-            // The cheaper one of two: the first time, and seldom later, stacks are named on the way.
-            let cost = took.min(std::mem::replace(&mut last, took));
+            // The cheapest of four: the first times, and seldom later, stacks are named on the way.
+            let cost = last.into_iter().fold(took, Duration::min);
+            last = [last[1], last[2], took];
             let pause = self.every.max(cost.saturating_mul(SHARE));
             let (state, _) = self
                 .ended
