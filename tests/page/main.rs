@@ -149,7 +149,7 @@ fn two_moments_are_compared_to_the_byte() {
         grown["file"]
             .as_str()
             .unwrap()
-            .ends_with("tests/http/page.rs")
+            .ends_with("tests/page/main.rs")
     );
     assert_eq!(diff["base"]["id"], base);
     let memory = &diff["memory"];
