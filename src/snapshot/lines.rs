@@ -32,6 +32,7 @@ pub(crate) struct LineLevel {
     /// What is live of it.
     pub(crate) live: Tally,
     /// What was ever allocated.
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "for the history"))]
     pub(crate) alloc: Tally,
 }
 
