@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::helper;
 use crate::profile::resources::Resources;
+use crate::record;
 
 pub(crate) use change::{Bound, Change, LineChange};
 pub(crate) use moment::{Moment, Process};
@@ -28,6 +29,12 @@ pub(crate) const EVERY: Duration = Duration::from_secs(10);
 
 /// Moments cost at most this part of one processor's time: where they are expensive the next comes later.
 const SHARE: u32 = 20;
+
+/// Working memory of heapsite's that does not matter, bytes.
+const QUIET_BYTES: u64 = 1 << 20;
+/// A moment waits for so long, so many times.
+const WAIT: Duration = Duration::from_millis(100);
+const WAITS: u32 = 30;
 
 /// Keeps the history going: the thread ends when the last clone is dropped.
 #[derive(Clone)]
@@ -134,6 +141,9 @@ impl History {
     fn run(&self) {
         let mut last = [Duration::ZERO; 3];
         loop {
+            if self.wait_for_quiet() {
+                return;
+            }
             let begin = Instant::now();
             // The panic hook has told of it; the program goes on, and so does this.
             let taken = catch_unwind(AssertUnwindSafe(moment::take));
@@ -161,6 +171,22 @@ impl History {
                 return;
             }
         }
+    }
+}
+
+impl History {
+    /// A profile that is being made takes tens of MiB for a moment, which would pass for growth: waits until it is done,
+    /// but not for long. `true`: the history is over.
+    fn wait_for_quiet(&self) -> bool {
+        let mut state = self.lock();
+        for _ in 0..WAITS {
+            if state.is_over || record::working_memory() <= QUIET_BYTES {
+                break;
+            }
+            let waited = self.ended.wait_timeout(state, WAIT);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.is_over
     }
 }
 

@@ -181,6 +181,12 @@ pub(crate) fn own_memory() -> (u64, u64) {
     )
 }
 
+/// Resident memory of the large jobs that are being done now, bytes: gone when they are done.
+#[cfg(feature = "http")]
+pub(crate) fn working_memory() -> u64 {
+    scratch::memory().1
+}
+
 /// The recorder's large statics: where each lies and how long it is, bytes.
 pub(crate) fn own_statics() -> [(usize, usize); 6] {
     [
