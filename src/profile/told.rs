@@ -12,6 +12,8 @@ pub(crate) const NOT_INSTALLED: &str =
 const LARGEST: &str = "heapsite: intervals of up to ";
 const LOSS: &str = "loss: ";
 const PROCESS: &str = "process ";
+/// In the comment that symbolising leaves (`symbolize::Report`), whose numbers are of one process.
+pub(crate) const NAMED: &str = " addresses named, ";
 
 /// Whether a comment of a heapsite pprof file holds numbers of its one process, which mean nothing in a sum of several:
 /// those that can be added up are read, the others' sums are the values of the samples.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::find;
 use crate::profile::Mapping;
+use crate::profile::told::NAMED;
 
 /// How far the addresses of a profile got names. All counts are exact. `Display` is one line.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -92,7 +93,7 @@ impl fmt::Display for Report {
         } = self;
         write!(
             f,
-            "{named} of {addresses} addresses named, {with_lines} with source lines"
+            "{named} of {addresses}{NAMED}{with_lines} with source lines"
         )?;
         if *outside > 0 {
             write!(f, "; {outside} outside of every mapping")?;

@@ -61,6 +61,10 @@ impl Fleet {
         (heap.process.rss_bytes, heap.process.peak_rss_bytes) = (64 << 20, 80 << 20);
         heap.resources = Some(Box::new(resources(&heap, &mut random)));
         profile.heap = Some(Box::new(heap));
+        let named = 900 + number % 100;
+        profile.comments = vec![format!(
+            "{named} of 1000 addresses named, {named} with source lines"
+        )];
         profile.time_nanos = 1_700_000_000_000_000_000 + (number as i64 % 300) * 1_000_000_000;
         profile
     }

@@ -101,6 +101,11 @@ fn dumps_add_up_to_the_byte() {
     );
     assert_eq!(resources.thread_count(), 3 * PROCESSES);
     assert_eq!(heap.process.pid, 0);
+    assert_eq!(
+        sum.comments[0],
+        "949500 of 1000000 addresses named, 949500 with source lines"
+    );
+    assert_eq!(sum.comments.len(), 2, "{:?}", sum.comments);
     let of = sum.sum().unwrap();
     assert_eq!(
         (of.profiles, of.processes, of.with_memory),
@@ -198,8 +203,8 @@ fn pprof_files_tell_sums_in_their_comments() {
                 .sum::<i64>(),
             inuse
         );
-        // How it was sampled, the memory, the loss, and what it is a sum of.
-        assert_eq!(sum.comments.len(), 4, "{:?}", sum.comments);
+        // How it was sampled and named, the memory, the loss, and what it is a sum of.
+        assert_eq!(sum.comments.len(), 5, "{:?}", sum.comments);
         let losses = sum.losses();
         assert_eq!(
             (losses.len(), losses[0].count),
@@ -219,7 +224,7 @@ fn pprof_files_tell_sums_in_their_comments() {
         let twice = Profile::merge(&[&sum, &sum]).unwrap();
         assert_eq!(twice.sum().unwrap().profiles, 2 * FILES);
         assert_eq!(twice.losses()[0].count, 2 * losses[0].count);
-        assert_eq!(twice.comments.len(), 4, "{:?}", twice.comments);
+        assert_eq!(twice.comments.len(), 5, "{:?}", twice.comments);
     }
 }
 

@@ -12,6 +12,8 @@ pub(super) struct Told {
     /// The only profile's, as long as there is one.
     first: Vec<String>,
     comments: Once,
+    /// What symbolising could not do.
+    names: Counted,
     /// How profiles with facts were sampled: they have no comment for it.
     sampling: Once,
     losses: Vec<Loss>,
@@ -46,6 +48,58 @@ impl Once {
     }
 }
 
+/// Lines that differ in their numbers only are one, with the sums.
+#[derive(Default)]
+struct Counted {
+    lines: Vec<Vec<u64>>,
+    /// By the words between the numbers.
+    known: HashMap<Vec<String>, usize>,
+}
+
+impl Counted {
+    fn add(&mut self, line: &str) {
+        let (mut words, mut numbers) = (Vec::new(), Vec::new());
+        let mut between = String::new();
+        for word in line.split_inclusive(' ') {
+            let digits = word.trim_start_matches('(').trim_end();
+            match (digits.parse::<u64>(), word.split_once(digits)) {
+                (Ok(number), Some((before, after))) => {
+                    between.push_str(before);
+                    words.push(std::mem::replace(&mut between, after.to_owned()));
+                    numbers.push(number);
+                }
+                _ => between.push_str(word),
+            }
+        }
+        words.push(between);
+        match self.known.get(&words) {
+            Some(&known) => {
+                for (sum, number) in self.lines[known].iter_mut().zip(numbers) {
+                    *sum = sum.saturating_add(number);
+                }
+            }
+            None => {
+                self.known.insert(words, self.lines.len());
+                self.lines.push(numbers);
+            }
+        }
+    }
+
+    fn lines(self) -> Vec<String> {
+        let mut lines = vec![String::new(); self.lines.len()];
+        for (words, line) in self.known {
+            let mut numbers = self.lines[line].iter();
+            for word in words {
+                lines[line].push_str(&word);
+                if let Some(number) = numbers.next() {
+                    lines[line].push_str(&number.to_string());
+                }
+            }
+        }
+        lines
+    }
+}
+
 impl Told {
     pub(super) fn add(&mut self, profile: &Profile) {
         if self.profiles == 0 {
@@ -53,7 +107,9 @@ impl Told {
         }
         let ours = profile.heap.is_none() && profile.told_sampling().is_some();
         for line in &profile.comments {
-            if !(ours && told::is_number(line)) && Sum::read(line).is_none() {
+            if line.contains(told::NAMED) {
+                self.names.add(line);
+            } else if !(ours && told::is_number(line)) && Sum::read(line).is_none() {
                 self.comments.add(line);
             }
         }
@@ -129,6 +185,7 @@ impl Told {
                 with_memory: self.with_memory,
             };
             merged.comments = self.comments.lines;
+            merged.comments.append(&mut self.names.lines());
             if merged.heap.is_none() {
                 let mut sampling = self.sampling;
                 merged
@@ -170,5 +227,31 @@ fn add_loss(sum: &mut Vec<Loss>, loss: &Loss) {
             known.bytes_estimate += loss.bytes_estimate;
         }
         None => sum.push(loss.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Counted;
+
+    #[test]
+    fn lines_that_differ_in_numbers_are_added_up() {
+        let mut counted = Counted::default();
+        for line in [
+            "51 of 52 addresses named, 48 with source lines; a.so (1 addresses): file not found",
+            "9 of 9 addresses named, 9 with source lines",
+            "10 of 12 addresses named, 8 with source lines; a.so (2 addresses): file not found",
+            "",
+        ] {
+            counted.add(line);
+        }
+        assert_eq!(
+            counted.lines(),
+            [
+                "61 of 64 addresses named, 56 with source lines; a.so (3 addresses): file not found",
+                "9 of 9 addresses named, 9 with source lines",
+                "",
+            ]
+        );
     }
 }
