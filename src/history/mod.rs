@@ -27,7 +27,7 @@ pub(crate) use ring::{LIMIT_BYTES, MOST_LINES, MOST_MOMENTS, Ring};
 /// Time between two moments, unless told otherwise.
 pub(crate) const EVERY: Duration = Duration::from_secs(10);
 
-/// Moments cost at most this part of one processor's time: where they are expensive the next comes later.
+/// Moments cost at most this part of one processor's time, naming aside: where they are expensive the next comes later.
 const SHARE: u32 = 20;
 
 /// Working memory of heapsite's that does not matter, bytes.

@@ -69,7 +69,7 @@ impl Options {
     }
 
     /// Time between two moments of the history that the page `/debug/heapsite/` shows; zero: none is kept, and the page has
-    /// no chart. A moment is a snapshot, so where one takes long (moments may take 1/20 of one processor) the next comes
+    /// no chart. A moment is a snapshot, so where one takes long (1/20 of one processor is the most, naming aside) the next comes
     /// later. A process has one history: while it has one already, this has no say.
     ///
     /// Default: 10 s.
