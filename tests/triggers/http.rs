@@ -15,7 +15,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             let handle = heapsite::init().unwrap();
             let address = handle.http().unwrap().address();
             assert!(asked(address).starts_with("HTTP/1.1 200"));
-            assert_eq!(threads("heapsite-http").len(), 1);
+            // A thread gives itself its name.
+            until("the thread is there", || {
+                (threads("heapsite-http").len() == 1).then_some(())
+            });
             drop(handle);
             gone("heapsite-http");
             TcpStream::connect(address).unwrap_err();

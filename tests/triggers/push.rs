@@ -15,7 +15,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         program: |_| {
             let (url, requests) = server("200 OK");
             let handle = init(&format!("push={url},push_name=shop,push_interval=1h"));
-            assert_eq!(threads("heapsite-push").len(), 1);
+            // A thread gives itself its name.
+            until("the thread is there", || {
+                (threads("heapsite-push").len() == 1).then_some(())
+            });
             let _kept = std::hint::black_box(vec![1; 1000]);
             handle.push().unwrap().flush().unwrap();
             assert!(
