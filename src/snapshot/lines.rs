@@ -179,8 +179,7 @@ fn blamed(snapshot: &Snapshot) -> Vec<Frame> {
     for (number, sample) in (0..).zip(&mut profile.samples) {
         sample.labels.push(Label::number(NUMBER, number, ""));
     }
-    let report = symbolize::symbolize(&mut profile, &symbolize::Options::in_process());
-    let profile = symbolize::finish(profile, &report);
+    let profile = symbolize::in_process(profile);
     let blamer = Blamer::new(&profile);
     let mut frames = vec![Frame::default(); snapshot.sites.len()];
     for sample in &profile.samples {
