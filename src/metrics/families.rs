@@ -233,17 +233,11 @@ fn memory(out: &mut Families<'_>, resources: &Resources) -> fmt::Result {
     )
 }
 
-/// As in the JSON dumps, without spaces.
+/// The word that dumps have for it, where heapsite's own memory is `heapsite`.
 fn label(part: MemoryPart) -> &'static str {
     match part {
-        MemoryPart::Live => "live",
-        MemoryPart::Overhead => "overhead",
-        MemoryPart::Free => "free",
-        MemoryPart::Stacks => "stacks",
-        MemoryPart::Files => "files",
-        MemoryPart::Shared => "shared",
         MemoryPart::Own => "own",
-        MemoryPart::Unexplained => "unexplained",
+        other => other.word(),
     }
 }
 

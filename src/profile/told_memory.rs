@@ -83,7 +83,8 @@ fn read_memory(comment: &str) -> Option<Resources> {
 }
 
 impl MemoryPart {
-    fn word(self) -> &'static str {
+    /// As comments call it.
+    pub(crate) fn word(self) -> &'static str {
         match self {
             MemoryPart::Live => "live",
             MemoryPart::Overhead => "overhead",
