@@ -161,15 +161,7 @@ impl Process {
 }
 
 fn most_numerous(counts: &[Count]) -> Box<[Count]> {
-    let shown = counts.len().min(MOST_COUNTS);
-    let others = counts[shown..].iter().map(|count| count.count).sum();
-    let mut kept = counts[..shown].to_vec();
-    if others > 0 {
-        let name = "others".to_owned();
-        kept.push(Count {
-            name,
-            count: others,
-        });
-    }
+    let mut kept = counts.to_vec();
+    Count::keep_most(&mut kept, MOST_COUNTS, "others");
     kept.into()
 }

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::header::{
     ALLOW, CONTENT_DISPOSITION, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -73,6 +73,11 @@ pub(super) const ANOTHER_PROFILE: &str = "another profile is being made";
 /// For [`busy`]: there is one window at a time.
 pub(super) const ANOTHER_WINDOW: &str =
     "another ?seconds= is being waited for, and there is one at a time";
+
+/// Whether a request asks for what can only be read.
+pub(super) fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
 
 /// 405 for what can only be read.
 pub(super) fn only_get() -> Response {

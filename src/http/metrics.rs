@@ -68,7 +68,7 @@ async fn scrape(
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    if !matches!(method, Method::GET | Method::HEAD) {
+    if !answer::is_read(&method) {
         return answer::only_get();
     }
     let accepted = headers.get_all(ACCEPT).iter().map(HeaderValue::to_str);

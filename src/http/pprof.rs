@@ -12,7 +12,7 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::any;
 
-use super::answer;
+use super::answer::{self, is_read};
 use super::heap::{self, Kind};
 use super::jobs::Jobs;
 use super::nothing::{self, Nothing};
@@ -113,10 +113,6 @@ async fn profile(
 enum What {
     Heap(Kind),
     Nothing(&'static Nothing),
-}
-
-fn is_read(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD)
 }
 
 async fn index(method: Method) -> Response {

@@ -23,16 +23,7 @@ pub(super) fn series(threads: &[Count]) -> Vec<Count> {
         }
     }
     Count::sort(&mut series);
-    let others = series.split_off(series.len().min(NAMES));
-    let others = others
-        .iter()
-        .fold(0_u64, |sum, part| sum.saturating_add(part.count));
-    if others > 0 {
-        series.push(Count {
-            name: "(others)".to_owned(),
-            count: others,
-        });
-    }
+    Count::keep_most(&mut series, NAMES, "(others)");
     series
 }
 

@@ -262,6 +262,17 @@ impl Count {
         counts
     }
 
+    /// Of sorted counts the first `most`, and all others as one more, called `others`.
+    #[cfg(any(feature = "http", feature = "metrics"))]
+    pub(crate) fn keep_most(counts: &mut Vec<Count>, most: usize, others: &str) {
+        let rest = counts.split_off(counts.len().min(most));
+        let count = total(&rest);
+        if count > 0 {
+            let name = others.to_owned();
+            counts.push(Count { name, count });
+        }
+    }
+
     pub(crate) fn sort(counts: &mut [Count]) {
         counts.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
     }

@@ -18,11 +18,11 @@ mod overview;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{HeaderValue, Method};
+use axum::http::HeaderValue;
 use axum::response::Response;
 use axum::routing::any;
 
-use super::answer;
+use super::answer::{self, is_read};
 use super::jobs::Jobs;
 use crate::history::Keeper;
 
@@ -53,10 +53,6 @@ pub(super) fn api(page: Page) -> Router {
         .route("/debug/heapsite/api/profile", any(api::profile))
         .route("/debug/heapsite/api/{*name}", any(api::unknown))
         .with_state(page)
-}
-
-fn is_read(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD)
 }
 
 /// 200 and JSON, of this moment.
