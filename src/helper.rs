@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::sync::{Mutex, TryLockError};
 use std::thread::{self, JoinHandle};
 
+use crate::record;
 use crate::record::local::Ignore;
 #[cfg(any(feature = "http", feature = "push"))]
 pub(crate) use crate::record::scratch::Scratch;
@@ -33,4 +35,56 @@ pub(crate) fn spawn<R: Send + 'static>(
 /// profile should show neither how this one was written nor what heapsite keeps for itself. Guards nest.
 pub(crate) fn own_work() -> Ignore {
     Ignore::new()
+}
+
+/// What is worth remembering from one call to the next, for the whole process.
+pub(crate) struct Remembered<T>(Mutex<Option<T>>);
+
+impl<T: Default> Remembered<T> {
+    pub(crate) const fn new() -> Remembered<T> {
+        Remembered(Mutex::new(None))
+    }
+
+    /// Works with it, one caller after the other.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        let held = match self.0.try_lock() {
+            // Whoever is at it may be a thread that stayed behind at the fork, so nobody waits for it.
+            Err(TryLockError::WouldBlock) if record::forked_from().is_some() => {
+                return work(&mut T::default());
+            }
+            // Waiting takes no longer than finding out once more would, and no memory.
+            Err(TryLockError::WouldBlock) => self.0.lock(),
+            Err(TryLockError::Poisoned(poisoned)) => Err(poisoned),
+            Ok(held) => Ok(held),
+        };
+        // A panic in the middle: what was remembered may be half of something.
+        let mut held = held.unwrap_or_else(|poisoned| {
+            let mut held = poisoned.into_inner();
+            self.0.clear_poison();
+            held.take();
+            held
+        });
+        work(held.get_or_insert_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_panic_leaves_is_forgotten() {
+        let memory: Remembered<Vec<u32>> = Remembered::new();
+        memory.with(|numbers| numbers.push(1));
+        assert_eq!(memory.with(|numbers| numbers.clone()), [1]);
+        let work = || {
+            memory.with(|numbers| {
+                numbers.push(2);
+                panic!("on purpose");
+            })
+        };
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err());
+        assert!(memory.with(|numbers| numbers.is_empty()));
+        assert!(memory.with(|numbers| numbers.is_empty()));
+    }
 }

@@ -62,7 +62,7 @@ impl<T: Zeroable> Pool<T> {
     }
 
     /// How many have been taken.
-    #[cfg(test)]
+    #[cfg(any(feature = "task", feature = "threadcreate", test))]
     pub(crate) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }

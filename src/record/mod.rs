@@ -23,11 +23,15 @@ pub(crate) mod losses;
 pub(crate) mod peak;
 pub(crate) mod sampler;
 pub(crate) mod scope_tag;
+#[cfg(feature = "task")]
+pub(crate) mod scoped_tasks;
 pub(crate) mod scoped_threads;
 pub(crate) mod scopes;
 pub(crate) mod scratch;
 pub(crate) mod site;
 pub(crate) mod site_table;
+#[cfg(any(feature = "task", feature = "threadcreate"))]
+pub(crate) mod stack_here;
 pub(crate) mod threads;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};

@@ -6,13 +6,13 @@
 #![forbid(unsafe_code)]
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
 use super::{Site, Snapshot};
+use crate::helper::Remembered;
 use crate::profile::{Label, LabelValue, Profile, Sample, Tally};
-use crate::record;
 use crate::record::local::Ignore;
 use crate::record::scratch::Scratch;
 use crate::symbolize::{self, blame::Blamer};
@@ -39,28 +39,9 @@ pub(crate) struct LineLevel {
 /// The lines of a snapshot, what is live there first; their sums are the snapshot's. Names are remembered from one call to
 /// the next, for the whole process: some 16 bytes per stack, and the text of each line once.
 pub(crate) fn levels(snapshot: &Snapshot) -> Vec<LineLevel> {
-    static NAMER: Mutex<Option<Namer>> = Mutex::new(None);
+    static NAMER: Remembered<Namer> = Remembered::new();
     let _own_work = Ignore::new();
-    let named = |mut namer: MutexGuard<'_, Option<Namer>>| {
-        namer.get_or_insert_default().levels(snapshot, NEW_PER_LOOK)
-    };
-    // A panic in the middle: what was remembered may be half of something.
-    let afresh = |poisoned: PoisonError<MutexGuard<'_, Option<Namer>>>| {
-        let mut namer = poisoned.into_inner();
-        NAMER.clear_poison();
-        namer.take();
-        named(namer)
-    };
-    match NAMER.try_lock() {
-        Ok(namer) => named(namer),
-        Err(TryLockError::Poisoned(poisoned)) => afresh(poisoned),
-        // Whoever is at it may be a thread that stayed behind at the fork, so nobody waits for it.
-        Err(TryLockError::WouldBlock) if record::forked_from().is_some() => {
-            Namer::default().levels(snapshot, NEW_PER_LOOK)
-        }
-        // Waiting takes no longer than naming the same stacks once more would, and no memory.
-        Err(TryLockError::WouldBlock) => NAMER.lock().map_or_else(afresh, named),
-    }
+    NAMER.with(|namer| namer.levels(snapshot, NEW_PER_LOOK))
 }
 
 /// Names of stacks.

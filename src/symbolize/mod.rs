@@ -20,6 +20,7 @@ mod origin;
 mod path;
 pub mod plumbing;
 mod report;
+pub(crate) mod stacks;
 
 use std::path::{Path, PathBuf};
 

@@ -13,6 +13,7 @@ pub mod measure;
 pub mod memory;
 pub mod name;
 pub mod significance;
+pub(crate) mod stacks;
 pub mod table;
 pub mod top;
 pub mod units;

@@ -31,6 +31,15 @@ mod record {
     pub(crate) mod site_table;
 }
 
+#[path = "../../src/task"]
+mod task {
+    pub(crate) mod life;
+}
+#[path = "../../src/thread"]
+mod thread {
+    pub(crate) mod ask;
+}
+
 /// All orders with at most two preemptions: what almost every known concurrency bug needs (CHESS, Musuvathi
 /// and Qadeer 2007), and as far as these models can go in seconds.
 #[cfg(test)]
@@ -48,4 +57,8 @@ mod counters;
 #[cfg(test)]
 mod map;
 #[cfg(test)]
+mod questions;
+#[cfg(test)]
 mod sites;
+#[cfg(test)]
+mod tasks;

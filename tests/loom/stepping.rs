@@ -71,3 +71,15 @@ impl AtomicU64 {
         self.0.fetch_add(amount, order)
     }
 }
+
+impl AtomicU32 {
+    pub(crate) fn fetch_add(&self, amount: u32, order: Ordering) -> u32 {
+        step();
+        self.0.fetch_add(amount, order)
+    }
+
+    pub(crate) fn fetch_sub(&self, amount: u32, order: Ordering) -> u32 {
+        step();
+        self.0.fetch_sub(amount, order)
+    }
+}

@@ -1,0 +1,93 @@
+//! Stacks in JSON: each frame and each stack once, told apart by number.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Frame;
+
+/// Whether a document begins with `"format": FORMAT`, however it is spaced.
+pub(crate) fn is_document(bytes: &[u8], format: &str) -> bool {
+    let start = &bytes[..bytes.len().min(200)];
+    let start = start.iter().filter(|byte| !byte.is_ascii_whitespace());
+    let wanted = format!("{{\"format\":\"{format}\"");
+    start.take(wanted.len()).eq(wanted.as_bytes())
+}
+
+/// The tables as they are written.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct StackTable {
+    /// Function, file (empty: unknown), line (0: unknown).
+    frames: Vec<(String, String, i64)>,
+    /// Indexes into `frames`, leaf first.
+    stacks: Vec<Vec<usize>>,
+}
+
+impl StackTable {
+    /// The stacks by number; an error says which index is wrong.
+    pub(crate) fn stacks(self) -> Result<Vec<Arc<[Frame]>>, String> {
+        let frames: Vec<Frame> = self
+            .frames
+            .into_iter()
+            .map(|(function, file, line)| Frame {
+                function,
+                file,
+                line,
+            })
+            .collect();
+        let frame = |number: usize| {
+            let found = frames.get(number).cloned();
+            found.ok_or_else(|| format!("frame {number} of {}", frames.len()))
+        };
+        let stacks = self.stacks.into_iter();
+        stacks
+            .map(|stack| stack.into_iter().map(frame).collect())
+            .collect()
+    }
+}
+
+/// The tables while they are made.
+#[derive(Default)]
+pub(crate) struct Stacks<'s> {
+    frames: HashMap<&'s Frame, usize>,
+    stacks: HashMap<&'s [Frame], usize>,
+    table: Vec<Vec<usize>>,
+    /// By address, for stacks that share their frames: most do, and comparing them is slow.
+    known: HashMap<*const Frame, usize>,
+}
+
+impl<'s> Stacks<'s> {
+    /// The number of a stack.
+    pub(crate) fn number(&mut self, stack: &'s Arc<[Frame]>) -> usize {
+        // The address of an empty one says nothing.
+        let address = stack.as_ptr();
+        if let (false, Some(&number)) = (stack.is_empty(), self.known.get(&address)) {
+            return number;
+        }
+        let next = self.table.len();
+        let number = *self.stacks.entry(stack).or_insert(next);
+        if number == next {
+            let frames = stack.iter().map(|frame| {
+                let next = self.frames.len();
+                *self.frames.entry(frame).or_insert(next)
+            });
+            self.table.push(frames.collect());
+        }
+        self.known.insert(address, number);
+        number
+    }
+
+    pub(crate) fn table(self) -> StackTable {
+        let mut frames: Vec<(&Frame, usize)> = self.frames.into_iter().collect();
+        frames.sort_unstable_by_key(|&(_, number)| number);
+        let frames = frames.into_iter();
+        StackTable {
+            frames: frames
+                .map(|(frame, _)| (frame.function.clone(), frame.file.clone(), frame.line))
+                .collect(),
+            stacks: self.table,
+        }
+    }
+}
