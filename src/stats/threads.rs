@@ -6,7 +6,7 @@ use std::fs;
 use crate::profile::resources::Count;
 
 /// Ids of the threads there are; those that end meanwhile may be among them.
-pub(super) fn ids() -> Vec<u32> {
+pub(crate) fn ids() -> Vec<u32> {
     let Ok(tasks) = fs::read_dir("/proc/self/task") else {
         return Vec::new();
     };

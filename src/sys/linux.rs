@@ -120,6 +120,14 @@ pub(crate) fn thread_id() -> u32 {
     unsafe { libc::syscall(libc::SYS_gettid) as u32 }
 }
 
+/// Whether a thread of this process has this id.
+#[cfg(feature = "threadcreate")]
+pub(crate) fn is_thread(id: u32) -> bool {
+    // SAFETY: three numbers; signal 0 is only looked at.
+    let status = unsafe { libc::syscall(libc::SYS_tgkill, process_id(), id as libc::pid_t, 0) };
+    status == 0
+}
+
 /// Time since boot, suspension included, in 1/100 s: the clock of `/proc/PID/stat` (proc(5): 22).
 pub(crate) fn boot_centiseconds() -> u64 {
     let mut now = libc::timespec {

@@ -26,6 +26,8 @@ mod fallback;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use fallback::*;
 
+#[cfg(target_os = "linux")]
+pub(crate) mod ask_threads;
 pub(crate) mod exit;
 #[cfg(feature = "http")]
 pub(crate) mod fork;

@@ -23,6 +23,8 @@ pub(crate) enum RootKind {
     Locals,
     /// A thread's stack, with its thread-locals above it.
     Stack(u32),
+    /// A pointer to the future of the task with this number.
+    Task(u64),
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
