@@ -6,3 +6,4 @@ source "$(dirname "$0")/common.sh"
 
 cargo test --release --all-features --test unwind --test exact --test estimator --test scenarios
 RUSTFLAGS=-Cforce-frame-pointers=yes cargo test --features internals --test unwind --target-dir target/frame-pointers
+bash ci/task_cells.sh

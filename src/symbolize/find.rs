@@ -246,6 +246,23 @@ fn crc32(path: &Path) -> Option<u32> {
     }
 }
 
+/// The C library and the dynamic linker: with debug packages installed their functions have lines too.
+pub(super) fn is_system(file: &str) -> bool {
+    const NAMES: [&str; 9] = [
+        "ld-",
+        "libc.",
+        "libc-",
+        "libpthread",
+        "libm.",
+        "libgcc_s",
+        "libdl",
+        "librt",
+        "libstdc++",
+    ];
+    let name = base_name(file);
+    name == "[vdso]" || NAMES.iter().any(|start| name.starts_with(start))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -52,6 +52,11 @@ pub(crate) fn is_in(name: &str, path: &str) -> bool {
     name.contains(last) && starts_with_path(&parts(name).path, path)
 }
 
+/// The path of a function without type arguments: `alloc::vec::Vec::extend` for `<alloc::vec::Vec<T> as …>::extend`.
+pub(crate) fn path_of(name: &str) -> String {
+    parts(name).path
+}
+
 /// The crate whose source holds a function: by the file's path where that tells, else by the name.
 ///
 /// `<a::B as c::D>::e` belongs to `a`; if the type has no path (`&str`, `[T]`, a generic parameter), to the
