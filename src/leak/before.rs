@@ -9,6 +9,7 @@ use crate::record::local;
 use crate::record::losses;
 use crate::record::scopes::{self, Ticket};
 use crate::snapshot::scope::{Block, blocks_of};
+use crate::task;
 
 /// What a check compares with.
 #[derive(Debug, Default)]
@@ -25,6 +26,8 @@ pub(super) struct Before {
     pub(super) forgiven: HashSet<(u64, u64)>,
     /// Threads of the scope that are no leak.
     pub(super) threads: HashSet<u32>,
+    /// Tasks of the scope that are no leak.
+    pub(super) tasks: HashSet<u64>,
 }
 
 impl Before {
@@ -48,6 +51,8 @@ impl Before {
             .extend(blocks.iter().map(|block| (block.address, block.birth)));
         self.threads
             .extend(threads::alive(scope).iter().map(|thread| thread.id));
+        self.tasks
+            .extend(task::of_scope(scope).iter().map(task::Alive::id));
         if with_fds {
             self.fds.add(Fds::now());
         }

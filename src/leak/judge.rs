@@ -7,6 +7,7 @@
 //!                           └─ everything else ────────────────────▶ a leak
 //! threads of the scope ─────┬─ ignored, or of a pool that goes on ─▶ a note
 //!                           └─ everything else ────────────────────▶ a leak
+//! tracked tasks of the scope ─ those not ignored ──────────────────▶ leaks, with what they hold
 //! new descriptors ──────────┬─ nobody else could have opened them ─▶ leaks
 //!                           └─ somebody could ─────────────────────▶ a note
 //! ```
@@ -15,18 +16,21 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::before::Before;
+use super::evidence::{all_roots, evidence, is_held_for_good};
 use super::fds::{self, Fds};
 use super::noise;
 use super::options::Options;
-use super::reach::{self, Holder};
+use super::reach::Holder;
 use super::report::{LeakReport, LeakedFd, LeakedSite, LeakedThread, amount, plural};
 use super::stacks::{self, Stack};
 use super::statics;
+use super::tasks::{self, Places};
 use super::threads::{self, Alive};
 use crate::record;
 use crate::record::scopes::{self, Ticket};
-use crate::snapshot::scope::{Block, blocks};
-use crate::sys::roots::{Root, RootKind, roots};
+use crate::snapshot::scope::Block;
+use crate::sys::roots::{Root, RootKind};
+use crate::task;
 
 /// What was found, and the blocks that it is about.
 pub(super) struct Findings {
@@ -56,10 +60,13 @@ impl Question<'_> {
         };
         let judges_fds =
             self.before.is_alone || self.options.fds.is_some() || self.at_exit.is_some();
-        no_memory && self.alive().is_empty() && (!judges_fds || self.new_fds().is_empty())
+        no_memory
+            && self.alive().is_empty()
+            && self.tasks().is_empty()
+            && (!judges_fds || self.new_fds().is_empty())
     }
 
-    fn own_blocks(&self) -> Vec<Block> {
+    pub(super) fn own_blocks(&self) -> Vec<Block> {
         let mut own = crate::snapshot::scope::blocks_of(self.scope);
         own.retain(|block| !self.before.forgives(block));
         own
@@ -69,6 +76,16 @@ impl Question<'_> {
         let mut alive = threads::alive(self.scope);
         alive.retain(|thread| !self.before.threads.contains(&thread.id));
         alive
+    }
+
+    /// Tracked tasks that have not ended.
+    fn tasks(&self) -> Vec<task::Alive> {
+        if !self.options.tasks {
+            return Vec::new();
+        }
+        let mut tasks = task::of_scope(self.scope);
+        tasks.retain(|task| !self.before.tasks.contains(&task.id()));
+        tasks
     }
 
     fn new_fds(&self) -> Vec<(i32, String)> {
@@ -91,6 +108,7 @@ impl Question<'_> {
     pub(super) fn judge(&self) -> Findings {
         let mut case = Case::new(self);
         case.judge_threads();
+        case.judge_tasks();
         let leaked = case.judge_heap();
         case.judge_fds();
         case.note_what_is_not_seen();
@@ -108,9 +126,12 @@ struct Case<'a> {
     own: Vec<(Block, Option<Holder>)>,
     roots: Vec<Root>,
     alive: Vec<Alive>,
+    tasks: Vec<task::Alive>,
     stacks: HashMap<u32, Stack>,
     /// Threads that are no leak.
     excused: HashSet<u32>,
+    /// Tasks that have leaked.
+    leaked_tasks: HashSet<u64>,
     report: LeakReport,
 }
 
@@ -118,7 +139,10 @@ impl<'a> Case<'a> {
     fn new(question: &'a Question<'a>) -> Case<'a> {
         let mut report = LeakReport::default();
         let alive = question.alive();
-        let roots = all_roots(question, &alive);
+        let tasks = question.tasks();
+        // They are read below, where holders are looked for.
+        let places = Places::of(&tasks);
+        let roots = all_roots(question, &alive, &places);
         let own = evidence(question, &roots).unwrap_or_else(|error| {
             let note = format!(
                 "this process's memory cannot be read ({error}): what statics hold counts as leaked"
@@ -146,8 +170,10 @@ impl<'a> Case<'a> {
             own,
             roots,
             alive,
+            tasks,
             stacks: stacks::of(&sites),
             excused: HashSet::new(),
+            leaked_tasks: HashSet::new(),
             report,
         }
     }
@@ -157,6 +183,7 @@ impl<'a> Case<'a> {
     }
 
     fn judge_threads(&mut self) {
+        let mut leaked = Vec::new();
         for thread in std::mem::take(&mut self.alive) {
             let started = thread.made_at.and_then(|site| self.stacks.get(&site));
             let why = if self.is_ignored_thread(&thread.name, started) {
@@ -180,7 +207,7 @@ impl<'a> Case<'a> {
             let (holds_objects, holds_bytes) = held.fold((0, 0), |(objects, bytes), (block, _)| {
                 (objects + 1, bytes + block.bytes)
             });
-            self.report.threads.push(LeakedThread {
+            leaked.push(LeakedThread {
                 started: started.map(Stack::blamed),
                 stack: started.map(Stack::application).unwrap_or_default(),
                 name: thread.name,
@@ -189,6 +216,21 @@ impl<'a> Case<'a> {
                 holds_bytes,
             });
         }
+        self.report.threads = leaked.into();
+    }
+
+    fn judge_tasks(&mut self) {
+        let mut held: HashMap<u64, (u64, u64)> = HashMap::new();
+        for (block, holder) in &self.own {
+            if let Some(RootKind::Task(id)) = holder.map(|holder| &self.roots[holder.root].kind) {
+                add_to(held.entry(*id).or_default(), (1, block.bytes));
+            }
+        }
+        let tasks = std::mem::take(&mut self.tasks);
+        let judged = tasks::judge(tasks, self.question.options, &held);
+        self.leaked_tasks.extend(judged.ids);
+        self.report.tasks = judged.leaked.into();
+        self.report.notes.extend(judged.notes);
     }
 
     fn is_ignored_thread(&self, name: &str, started: Option<&Stack>) -> bool {
@@ -229,7 +271,7 @@ impl<'a> Case<'a> {
         let mut kept: BTreeMap<Holder, (u64, u64)> = BTreeMap::new();
         let mut locals = (0, 0);
         let mut left_out: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-        let mut of_threads = Vec::new();
+        let mut of_others = Vec::new();
         for (block, holder) in std::mem::take(&mut self.own) {
             let add = |sum: &mut (u64, u64)| *sum = (sum.0 + 1, sum.1 + block.bytes);
             let stack = self.stacks.get(&block.site);
@@ -252,13 +294,18 @@ impl<'a> Case<'a> {
                 Some((_, RootKind::Stack(id))) => {
                     // A leaked thread's memory is told with it.
                     if self.report.threads.iter().any(|thread| thread.id == *id) {
-                        of_threads.push(block);
+                        of_others.push(block);
+                    }
+                }
+                Some((_, RootKind::Task(id))) => {
+                    if self.leaked_tasks.contains(id) {
+                        of_others.push(block);
                     }
                 }
                 None => leaked.entry((block.site, None)).or_default().push(block),
             }
         }
-        let mut all = of_threads;
+        let mut all = of_others;
         for ((site, holder), blocks) in leaked {
             let objects = blocks.len() as u64;
             let bytes = blocks.iter().map(|block| block.bytes).sum();
@@ -273,6 +320,7 @@ impl<'a> Case<'a> {
             self.report.heap.push(LeakedSite {
                 blamed: stack.blamed(),
                 stack: stack.application(),
+                task: stack.task(),
                 objects,
                 bytes,
                 held_by: holder.map(|holder| self.name_of(holder)),
@@ -292,7 +340,8 @@ impl<'a> Case<'a> {
 
     fn note_kept(&mut self, kept: BTreeMap<Holder, (u64, u64)>, locals: (u64, u64)) {
         // Names are looked up for a report that is read: one of leaks.
-        if self.report.heap.is_empty() && self.report.threads.is_empty() {
+        let report = &self.report;
+        if report.heap.is_empty() && report.threads.is_empty() && report.tasks.is_empty() {
             return;
         }
         let mut by_name: BTreeMap<String, (u64, u64)> = BTreeMap::new();
@@ -329,14 +378,20 @@ impl<'a> Case<'a> {
         new.retain(|(_, target)| !(is_pool_kept && is_of_a_runtime(target)));
         let is_certain = self.question.options.fds == Some(true) || self.question.at_exit.is_some();
         if is_certain || self.question.is_alone() {
-            self.report.fds.extend(new.into_iter().map(|(fd, target)| {
+            let new = new.into_iter().map(|(fd, target)| {
                 let (kind, target) = fds::describe(&target);
                 LeakedFd { fd, kind, target }
-            }));
+            });
+            self.report.fds = new.collect();
+            let note = "where a descriptor was opened is not known: neither the system nor heapsite keeps it";
+            self.report.notes.push(note.to_owned());
         } else if !new.is_empty() {
             let list: Vec<String> = new
                 .iter()
-                .map(|(fd, target)| format!("{fd} ({target})"))
+                .map(|(fd, target)| {
+                    let (kind, target) = fds::describe(target);
+                    format!("{fd} ({})", format!("{kind} {target}").trim_end())
+                })
                 .collect();
             let note = format!(
                 "{} could not be judged, because other threads may have opened it: {}",
@@ -374,6 +429,14 @@ impl<'a> Case<'a> {
         if noted < joined {
             let forgotten = plural(joined - noted, "thread");
             let note = format!("{forgotten} began too long ago to be told whether they ended");
+            self.report.notes.push(note);
+        }
+        let unlisted = task::counts().map_or(0, |tasks| tasks.unlisted);
+        if question.options.tasks && unlisted > 0 {
+            let tasks = plural(unlisted, "task");
+            let note = format!(
+                "{tasks} of the process are in no list, for want of memory, and cannot be judged"
+            );
             self.report.notes.push(note);
         }
         self.note_strangers();
@@ -432,42 +495,4 @@ fn is_of_a_runtime(target: &str) -> bool {
     matches!(target, "anon_inode:[eventpoll]" | "anon_inode:[eventfd]")
         || target.starts_with("socket:")
             && fds::describe(target) == ("unix socket".to_owned(), "unnamed".to_owned())
-}
-
-fn is_held_for_good(roots: &[Root], holder: &Option<Holder>) -> bool {
-    holder.is_some_and(|holder| !matches!(roots[holder.root].kind, RootKind::Stack(_)))
-}
-
-/// Statics first, so that what both a static and a thread hold is the static's.
-fn all_roots(question: &Question<'_>, alive: &[Alive]) -> Vec<Root> {
-    let mut all = reach::without(roots(), &record::own_statics());
-    all.sort_by_key(|root| root.kind == RootKind::Locals);
-    all.extend(alive.iter().filter_map(|thread| threads::stack(thread.id)));
-    if let Some(pointer) = question.at_exit {
-        let own = crate::sys::thread_id();
-        let mut others = threads::ids();
-        others.remove(&own);
-        for thread in alive {
-            others.remove(&thread.id);
-        }
-        all.extend(threads::stack_from(pointer, own));
-        all.extend(others.into_iter().filter_map(threads::stack));
-    }
-    all
-}
-
-/// The scope's blocks, each with what holds it.
-fn evidence(
-    question: &Question<'_>,
-    roots: &[Root],
-) -> std::io::Result<Vec<(Block, Option<Holder>)>> {
-    if question.own_blocks().is_empty() {
-        return Ok(Vec::new());
-    }
-    let blocks = blocks(question.scope);
-    let holders = reach::holders(&blocks, roots)?;
-    let pairs = blocks.into_iter().zip(holders);
-    Ok(pairs
-        .filter(|(block, _)| block.in_scope && !question.before.forgives(block))
-        .collect())
 }

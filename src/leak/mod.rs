@@ -1,6 +1,6 @@
 //! Leaks, in tests and in profiles.
 //!
-//! A guard for tests fails the test that leaves memory, threads or file descriptors behind, and names who made them:
+//! A guard for tests fails the test that leaves memory, threads, tasks or file descriptors behind, and names who made them:
 //! [`LeakCheck`], [`assert_no_leaks`], [`assert_allocs`].
 //!
 //! Functions over [`Profile`](crate::Profile)s say which lines to accuse, and how likely chance alone would have done the
@@ -28,7 +28,7 @@
 //!
 //! ```text
 //! check ──▶ judge ──┬─▶ reach    held by a static? (sys::roots, /proc/self/mem)
-//!   │               ├─▶ threads, fds
+//!   │               ├─▶ threads, tasks, fds
 //!   │               ├─▶ stacks, noise
 //!   │               └─▶ report
 //!   └─ scope ──▶ record::scopes     who allocated what
@@ -40,6 +40,7 @@ mod before;
 mod budget;
 mod check;
 mod churn;
+mod evidence;
 mod exit;
 mod fds;
 mod judge;
@@ -53,6 +54,7 @@ mod save;
 mod scope;
 mod stacks;
 mod statics;
+mod tasks;
 #[cfg(test)]
 mod testing;
 mod threads;
@@ -68,4 +70,6 @@ pub use churn::{Churn, churn};
 pub use exit::verify_at_exit;
 pub use options::Options;
 pub use peak::{Held, held_at_peak};
-pub use report::{LeakReport, LeakedFd, LeakedSite, LeakedThread, Place, SavedPair};
+pub use report::{
+    LeakReport, LeakedCell, LeakedFd, LeakedSite, LeakedTasks, LeakedThread, Place, SavedPair,
+};

@@ -25,6 +25,8 @@ pub struct Options {
     pub(super) patience: Duration,
     pub(super) ignored_paths: Vec<String>,
     pub(super) ignored_threads: Vec<String>,
+    pub(super) ignored_tasks: Vec<String>,
+    pub(super) tasks: bool,
     pub(super) min_bytes: u64,
     pub(super) min_objects: u64,
     pub(super) statics: bool,
@@ -39,6 +41,8 @@ impl Default for Options {
             patience: Duration::from_secs(1),
             ignored_paths: Vec::new(),
             ignored_threads: Vec::new(),
+            ignored_tasks: Vec::new(),
+            tasks: true,
             min_bytes: 0,
             min_objects: 0,
             statics: false,
@@ -55,15 +59,16 @@ impl Options {
         Options::default()
     }
 
-    /// How long to wait for what is left to go away: threads that are about to end, memory that another thread is about
-    /// to free. A check that finds nothing does not wait. Default: 1 s.
+    /// How long to wait for what is left to go away: threads and tasks that are about to end, memory that another thread is
+    /// about to free. A check that finds nothing does not wait. Default: 1 s.
     pub fn patience(mut self, at_most: Duration) -> Options {
         self.patience = at_most;
         self
     }
 
-    /// Leaves out what was allocated, and threads that were started, below a function, a module or a crate: `path` is the
-    /// start of the name of any frame of the stack, in whole segments, without type arguments. Default: none.
+    /// Leaves out what was allocated, and threads and tasks that were started, below a function, a module or a crate: `path`
+    /// is the start of the name of any frame of the stack, in whole segments, without type arguments; of a task its future
+    /// counts as well. Default: none.
     pub fn ignore(mut self, path: impl Into<String>) -> Options {
         self.ignored_paths.push(path.into());
         self
@@ -78,6 +83,20 @@ impl Options {
             .find(|&end| name.is_char_boundary(end));
         name.truncate(end.unwrap_or(0));
         self.ignored_threads.push(name);
+        self
+    }
+
+    /// Leaves out tracked tasks whose name begins with this, or whose spawn site does (`src/mail.rs:12:5`), and the memory
+    /// that they hold. Default: none.
+    pub fn ignore_task(mut self, start: impl Into<String>) -> Options {
+        self.ignored_tasks.push(start.into());
+        self
+    }
+
+    /// Whether tasks that were tracked ([`crate::task`]) and have not ended are leaks. Default: `true`; without the
+    /// feature `task` nobody tracks any.
+    pub fn tasks(mut self, yes: bool) -> Options {
+        self.tasks = yes;
         self
     }
 

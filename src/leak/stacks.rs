@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
-use super::report::Place;
+use super::report::{LeakedCell, Place};
 use crate::snapshot::scope;
 use crate::symbolize::blame::Blamer;
 use crate::symbolize::names;
+use crate::task::cells::{Cell, of_stacks};
 use crate::view::key::{self, Role};
 
 /// Frames that a report shows.
@@ -22,6 +23,8 @@ pub(super) struct Stack {
     frames: Vec<Frame>,
     /// Which of them is to blame.
     blamed: usize,
+    /// The task whose cell it made; `None`: other memory.
+    cell: Option<Cell>,
 }
 
 /// A frame, and whether it is code of an application.
@@ -39,7 +42,30 @@ impl Frame {
 
     /// Whether it is std's test harness, and not somebody's `tests/test.rs`.
     pub(super) fn is_harness(&self) -> bool {
-        self.is_in("test") && self.place.file.contains("library/test/")
+        is_harness(&self.place)
+    }
+}
+
+fn is_harness(place: &Place) -> bool {
+    names::is_in(&place.function, "test") && place.file.contains("library/test/")
+}
+
+/// The application's frames of a named stack.
+pub(super) fn application(frames: &[key::Frame]) -> Vec<Place> {
+    let places = frames.iter().map(|frame| (frame, place(frame)));
+    places
+        .take_while(|(_, place)| !names::is_in(&place.function, START) && !is_harness(place))
+        .filter(|(frame, _)| key::role(frame) == Role::Application)
+        .map(|(_, place)| place)
+        .take(SHOWN)
+        .collect()
+}
+
+pub(super) fn place(frame: &key::Frame) -> Place {
+    Place {
+        function: frame.function.clone(),
+        file: frame.file.clone(),
+        line: frame.line,
     }
 }
 
@@ -74,6 +100,16 @@ impl Stack {
             },
             |frame| frame.place.clone(),
         )
+    }
+
+    /// The task whose cell was allocated here.
+    pub(super) fn task(&self) -> Option<LeakedCell> {
+        let cell = self.cell.as_ref()?;
+        Some(LeakedCell {
+            runtime: cell.runtime.to_owned(),
+            future: cell.future.clone(),
+            spawned_at: place(&cell.spawned_at),
+        })
     }
 
     /// The application's frames from the blamed one on.
@@ -129,9 +165,12 @@ fn name(sites: &[u32]) -> HashMap<u32, Stack> {
     let profile = scope::stacks(sites);
     let blamer = Blamer::new(&profile);
     let mut stacks = HashMap::new();
-    for sample in &profile.samples {
+    for (sample, cell) in profile.samples.iter().zip(of_stacks(&profile)) {
         let blamed = blamer.blame(sample);
-        let mut stack = Stack::default();
+        let mut stack = Stack {
+            cell,
+            ..Stack::default()
+        };
         for (location, &id) in sample.locations.iter().enumerate() {
             if let Some(blamed) = blamed.filter(|blamed| blamed.location == location) {
                 stack.blamed = stack.frames.len() + blamed.line;

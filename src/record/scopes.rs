@@ -92,7 +92,7 @@ pub(crate) struct Counts {
 
 /// A scope that has been opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket(u64);
+pub(crate) struct Ticket(pub(super) u64);
 
 /// Opens a scope for the calling thread, within the one it is in. `None`: no room, or nested too deep. The second
 /// answer: whether threads that it makes will inherit the scope.
@@ -294,7 +294,7 @@ fn join(local: &Local, ticket: u64) {
 }
 
 /// The thread's innermost scope that is still open, noted in `local`; 0: none.
-fn resolve(local: &Local) -> u64 {
+pub(super) fn resolve(local: &Local) -> u64 {
     let carried = local.scope.get();
     if carried != 0 && is_open(carried) {
         return carried;
@@ -302,11 +302,16 @@ fn resolve(local: &Local) -> u64 {
     leave(local, carried)
 }
 
+/// This scope if it is open, else the next one around it that is; 0: none.
+pub(super) fn open_around(ticket: u64) -> u64 {
+    let around = chain(ticket).find(|(ticket, _)| is_open(*ticket));
+    around.map_or(0, |(ticket, _)| ticket)
+}
+
 /// The thread's scope has ended, or it never had one.
 #[cold]
 fn leave(local: &Local, carried: u64) -> u64 {
-    let around = chain(carried).find(|(ticket, _)| is_open(*ticket));
-    let ticket = around.map_or(0, |(ticket, _)| ticket);
+    let ticket = open_around(carried);
     local.scope.set(ticket);
     if ticket != 0 {
         return ticket;

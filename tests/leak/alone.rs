@@ -16,7 +16,7 @@ use crate::hasty;
 const PROGRAM: &str = "HEAPSITE_TEST_PROGRAM";
 
 /// Whether this process is the program of that name.
-fn is(name: &str) -> bool {
+pub(crate) fn is(name: &str) -> bool {
     std::env::var(PROGRAM).is_ok_and(|program| program == name)
 }
 
@@ -40,7 +40,7 @@ fn run(name: &str) -> Output {
     run_test(&format!("alone::{name}"), name)
 }
 
-fn run_test(test: &str, program: &str) -> Output {
+pub(crate) fn run_test(test: &str, program: &str) -> Output {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(PROGRAM, program)

@@ -10,6 +10,8 @@ mod look_alikes;
 mod neighbours;
 mod patterns;
 mod runtime;
+#[cfg(feature = "task")]
+mod tasks;
 mod thread;
 
 use std::time::Duration;
