@@ -68,9 +68,38 @@ fn sums_add_up_and_the_leak_is_named() {
             assert!(second[name] >= *before, "{name} is a counter, and fell");
         }
     }
+    #[cfg(feature = "task")]
+    tasks(&collector);
     formats(&collector);
     bounded();
     explained();
+}
+
+/// Alive by line, and what became of the others.
+#[cfg(feature = "task")]
+fn tasks(collector: &Collector) {
+    let before = samples(&open_metrics(collector));
+    assert_eq!(before["heapsite_tasks{spawned_at=\"(other lines)\"}"], 0.0);
+    let alive: Vec<_> = (0..5)
+        .map(|_| heapsite::task::track(std::future::pending::<()>()))
+        .collect();
+    let line = format!("tests/metrics.rs:{}:", line!() - 2);
+    drop(heapsite::task::track(async {}));
+    let now = samples(&open_metrics(collector));
+    let mut own = now.iter().filter(|(name, _)| name.contains(&line));
+    assert_eq!(own.next().map(|(_, alive)| *alive), Some(5.0), "{now:?}");
+    assert_eq!(sum(&now, "heapsite_tasks"), 5.0);
+    assert_eq!(now["heapsite_tasks_started_total"], 6.0);
+    assert_eq!(now["heapsite_tasks_ended_total{how=\"cancelled\"}"], 1.0);
+    assert_eq!(now["heapsite_tasks_unlisted"], 0.0);
+    let stats = heapsite::stats::heap().tasks.expect("the feature is on");
+    assert_eq!((stats.alive, stats.started, stats.cancelled), (5, 6, 1));
+    assert_eq!(heapsite::stats().tasks, Some(stats));
+    drop(alive);
+    assert_eq!(
+        sum(&samples(&open_metrics(collector)), "heapsite_tasks"),
+        0.0
+    );
 }
 
 /// The two formats tell the same, each in its own way.
@@ -130,7 +159,8 @@ fn explained() {
         let (kind, _) = rest.split_once(" | ")?;
         Some((name.to_owned(), kind.to_owned()))
     };
-    let told: BTreeMap<String, String> = guide.lines().filter_map(row).collect();
+    let mut told: BTreeMap<String, String> = guide.lines().filter_map(row).collect();
+    told.retain(|name, _| cfg!(feature = "task") || !name.starts_with("heapsite_tasks"));
     let plain = text(&Collector::default());
     let exported: BTreeMap<String, String> = plain
         .lines()

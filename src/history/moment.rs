@@ -9,7 +9,7 @@ use crate::profile::{HeapFacts, Tally};
 use crate::snapshot::lines::{self, LineLevel};
 use crate::view::key::Frame;
 
-/// Thread names and kinds of descriptors that a moment keeps; the rest is one more.
+/// Thread names, kinds of descriptors and spawn sites of tasks that a moment keeps; the rest is one more.
 const MOST_COUNTS: usize = 12;
 
 /// What was known of the process at one time.
@@ -55,6 +55,8 @@ pub(crate) struct Process {
     pub(crate) fd_count: u64,
     pub(crate) threads: Box<[Count]>,
     pub(crate) fds: Box<[Count]>,
+    /// Tracked tasks that are alive, and by spawn site; `None`: without the feature `task`.
+    pub(crate) tasks: Option<(u64, Box<[Count]>)>,
 }
 
 /// Looks. What of it is known about the process comes along whole.
@@ -156,6 +158,10 @@ impl Process {
             fd_count: resources.fd_count(),
             threads: most_numerous(&resources.threads),
             fds: most_numerous(&resources.fds),
+            tasks: resources
+                .tasks
+                .as_ref()
+                .map(|tasks| (tasks.alive, most_numerous(&tasks.by_spawn_site))),
         }
     }
 }

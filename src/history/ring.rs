@@ -113,8 +113,12 @@ impl Ring {
 /// Its place, the counters of its `Arc`, what it points to.
 fn moment_bytes(moment: &Moment) -> usize {
     let counts = moment.process.iter().flat_map(|process| {
-        let both = process.threads.iter().chain(&process.fds);
-        both.map(|count| size_of_val(count) + count.name.len())
+        let tasks = process
+            .tasks
+            .iter()
+            .flat_map(|(_, by_spawn_site)| by_spawn_site);
+        let all = process.threads.iter().chain(&process.fds).chain(tasks);
+        all.map(|count| size_of_val(count) + count.name.len())
     });
     size_of::<Arc<Moment>>()
         + 2 * size_of::<usize>()

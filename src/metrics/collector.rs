@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::families;
-use super::lines::Shown;
+use super::lines::ShownFunctions;
+use super::tasks::ShownSites;
 use crate::record::{self, local::Ignore};
 use crate::snapshot::lines;
 
@@ -68,8 +69,33 @@ impl Options {
 #[derive(Clone)]
 pub struct Collector {
     options: Options,
-    /// Which functions have a series. Shared by clones, so that all scrapes show the same.
-    shown: Arc<Mutex<Shown>>,
+    /// Shared by clones, so that all scrapes show the same.
+    shown: Arc<Mutex<ShownLast>>,
+}
+
+/// What has a series.
+#[derive(Default)]
+struct ShownLast {
+    functions: ShownFunctions,
+    sites: ShownSites,
+}
+
+impl Collector {
+    /// Works with what the last scrape showed.
+    fn with_shown<R>(&self, work: impl FnOnce(&mut ShownLast) -> R) -> R {
+        match self.shown.try_lock() {
+            Ok(mut shown) => work(&mut shown),
+            Err(TryLockError::Poisoned(shown)) => work(&mut shown.into_inner()),
+            // A thread that stayed behind at the fork may hold it for ever.
+            Err(TryLockError::WouldBlock) if record::forked_from().is_some() => {
+                work(&mut ShownLast::default())
+            }
+            // Held for microseconds, and another choice than the other scrape's would flicker.
+            Err(TryLockError::WouldBlock) => {
+                work(&mut self.shown.lock().unwrap_or_else(PoisonError::into_inner))
+            }
+        }
+    }
 }
 
 impl Default for Collector {
@@ -93,20 +119,18 @@ impl prometheus_client::collector::Collector for Collector {
         let mut functions = Vec::new();
         if self.options.functions > 0 && snapshot.facts.interval > 0 {
             let levels = lines::levels(&snapshot);
-            let series = |shown: &mut Shown| shown.series(&levels, self.options.functions);
-            functions = match self.shown.try_lock() {
-                Ok(mut shown) => series(&mut shown),
-                Err(TryLockError::Poisoned(shown)) => series(&mut shown.into_inner()),
-                // A thread that stayed behind at the fork may hold it for ever.
-                Err(TryLockError::WouldBlock) if record::forked_from().is_some() => {
-                    series(&mut Shown::default())
-                }
-                // Held for microseconds, and another choice than the other scrape's would flicker.
-                Err(TryLockError::WouldBlock) => {
-                    series(&mut self.shown.lock().unwrap_or_else(PoisonError::into_inner))
-                }
-            };
+            let most = self.options.functions;
+            functions = self.with_shown(|shown| shown.functions.series(&levels, most));
         }
-        families::encode(encoder, &snapshot.facts, &functions, self.options.process)
+        let tasks = snapshot.facts.resources.as_ref();
+        let tasks = tasks.and_then(|resources| resources.tasks.as_ref());
+        let tasks = tasks.map(|tasks| (tasks, self.with_shown(|shown| shown.sites.sites(tasks))));
+        families::encode(
+            encoder,
+            &snapshot.facts,
+            &functions,
+            tasks.as_ref().map(|(tasks, sites)| (*tasks, &**sites)),
+            self.options.process,
+        )
     }
 }

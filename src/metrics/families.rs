@@ -10,13 +10,14 @@ use prometheus_client::registry::Unit;
 use super::lines::Series;
 use super::threads;
 use crate::profile::HeapFacts;
-use crate::profile::resources::{MemoryPart, Resources};
+use crate::profile::resources::{Count, MemoryPart, Resources, TaskCounts};
 use crate::snapshot::totals;
 
 pub(super) fn encode(
     encoder: DescriptorEncoder<'_>,
     facts: &HeapFacts,
     functions: &[Series],
+    tasks: Option<(&TaskCounts, &[Count])>,
     process: bool,
 ) -> fmt::Result {
     let mut out = Families(encoder);
@@ -40,6 +41,9 @@ pub(super) fn encode(
     if let Some(resources) = &facts.resources {
         memory(&mut out, resources)?;
         counts(&mut out, resources)?;
+    }
+    if let Some((counts, sites)) = tasks {
+        self::tasks(&mut out, counts, sites)?;
     }
     if process {
         usual(&mut out, facts)?;
@@ -261,6 +265,41 @@ fn counts(out: &mut Families<'_>, resources: &Resources) -> fmt::Result {
         "heapsite_page_faults",
         "Page faults: minor ones needed no input, major ones did.",
         faults.map(|(kind, count)| ([("kind", kind)], count as f64)),
+    )
+}
+
+/// Tracked tasks.
+fn tasks(out: &mut Families<'_>, tasks: &TaskCounts, sites: &[Count]) -> fmt::Result {
+    let sites = sites
+        .iter()
+        .map(|site| ([("spawned_at", site.name.as_str())], site.count as f64));
+    out.gauges(
+        "heapsite_tasks",
+        "Tracked tasks that are alive, by the line that spawned them. The most numerous ones; all others together are (other lines).",
+        None,
+        sites,
+    )?;
+    out.counter(
+        "heapsite_tasks_started",
+        "Tracked tasks that were started.",
+        None,
+        tasks.started as f64,
+    )?;
+    let ends = [
+        ("completed", tasks.completed),
+        ("panicked", tasks.panicked),
+        ("cancelled", tasks.cancelled),
+    ];
+    out.counters(
+        "heapsite_tasks_ended",
+        "Tracked tasks that have ended, by how.",
+        ends.map(|(how, count)| ([("how", how)], count as f64)),
+    )?;
+    out.gauge(
+        "heapsite_tasks_unlisted",
+        "Tracked tasks that are alive and in no list: there was no memory for them.",
+        None,
+        tasks.unlisted as f64,
     )
 }
 

@@ -1,12 +1,9 @@
-//! Which functions have a series of their own.
-//!
-//! A series that comes and goes is of no use in a graph, and every new one costs the database. So a function that is shown
-//! stays while it is among the first 2N, and one that is not is shown when there is room, or when it holds twice as much
-//! as the least that is shown.
+//! Which functions have a series of their own: see [`shown`](super::shown).
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 
+use super::shown::Shown;
 use crate::snapshot::lines::{LineLevel, NOT_NAMED_YET};
 use crate::view::name::fit_function;
 
@@ -14,7 +11,7 @@ use crate::view::name::fit_function;
 const NAME_CHARACTERS: usize = 120;
 
 /// A function in its file, as labels.
-type Name = (String, String);
+pub(super) type Name = (String, String);
 
 /// One series.
 #[derive(Debug, PartialEq)]
@@ -25,10 +22,9 @@ pub(super) struct Series {
 }
 
 /// The functions that the last scrape showed.
-#[derive(Default)]
-pub(super) struct Shown(Vec<Name>);
+pub(super) type ShownFunctions = Shown<Name>;
 
-impl Shown {
+impl ShownFunctions {
     /// At most `most` series and one for all others; their sum is what is live.
     pub(super) fn series(&mut self, levels: &[LineLevel], most: usize) -> Vec<Series> {
         let mut by_function: HashMap<Name, f64> = HashMap::new();
@@ -48,7 +44,7 @@ impl Shown {
         self.choose(&largest, most);
         let mut series: Vec<Series> = largest
             .into_iter()
-            .filter(|(name, _)| self.0.contains(name))
+            .filter(|(name, _)| self.has(name))
             .map(|((function, file), live_bytes)| Series {
                 function,
                 file,
@@ -63,32 +59,6 @@ impl Shown {
             live_bytes: others.max(0.0).round(),
         });
         series
-    }
-
-    fn choose(&mut self, largest: &[(Name, f64)], most: usize) {
-        let (mut stay, mut may_come) = (Vec::new(), Vec::new());
-        for (rank, (name, bytes)) in largest.iter().enumerate() {
-            if self.0.contains(name) {
-                if rank < 2 * most {
-                    stay.push((name, *bytes));
-                }
-            } else if *bytes > 0.0 {
-                may_come.push((name, *bytes));
-            }
-        }
-        stay.truncate(most);
-        for new in may_come {
-            if stay.len() < most {
-                stay.push(new);
-                continue;
-            }
-            let least = (0..stay.len()).min_by(|&a, &b| stay[a].1.total_cmp(&stay[b].1));
-            match least {
-                Some(least) if new.1 > 2.0 * stay[least].1 => stay[least] = new,
-                _ => break,
-            }
-        }
-        self.0 = stay.into_iter().map(|(name, _)| name.clone()).collect();
     }
 }
 
@@ -124,7 +94,7 @@ mod tests {
     fn sums_are_the_total_and_their_number_is_bounded() {
         let many: Vec<(String, f64)> = (1..=500).map(|n| (format!("f{n}"), f64::from(n))).collect();
         let many: Vec<(&str, f64)> = many.iter().map(|(name, n)| (name.as_str(), *n)).collect();
-        let series = Shown::default().series(&levels(&many), 20);
+        let series = ShownFunctions::default().series(&levels(&many), 20);
         assert_eq!(series.len(), 21);
         assert_eq!(series[0].function, "f500");
         assert_eq!(series[0].file, "cache.rs");
@@ -134,14 +104,15 @@ mod tests {
 
     #[test]
     fn what_has_no_name_yet_is_among_the_others() {
-        let series = Shown::default().series(&levels(&[(NOT_NAMED_YET, 70.0), ("a", 7.0)]), 20);
+        let series =
+            ShownFunctions::default().series(&levels(&[(NOT_NAMED_YET, 70.0), ("a", 7.0)]), 20);
         assert_eq!(names(&series), ["a", "(others)"]);
         assert_eq!(series[1].live_bytes, 70.0);
     }
 
     #[test]
     fn what_is_shown_does_not_flicker() {
-        let mut shown = Shown::default();
+        let mut shown = ShownFunctions::default();
         let of = |a, b, c, d| levels(&[("a", a), ("b", b), ("c", c), ("d", d)]);
         let first = shown.series(&of(50.0, 40.0, 30.0, 1.0), 2);
         assert_eq!(names(&first), ["a", "b", "(others)"]);

@@ -21,6 +21,8 @@ mod collector;
 mod families;
 mod lines;
 mod plain;
+mod shown;
+mod tasks;
 mod threads;
 
 use prometheus_client::encoding::text as format;

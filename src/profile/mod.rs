@@ -13,6 +13,7 @@ pub mod diff;
 pub mod filter;
 pub mod growth;
 pub mod merge;
+pub(crate) mod named;
 pub mod prune;
 pub mod resources;
 pub mod sum;

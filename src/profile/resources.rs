@@ -30,6 +30,9 @@ pub struct Resources {
     pub fds: Vec<Count>,
     /// How many descriptors the process may have open; 0: unknown, or no limit.
     pub fd_limit: u64,
+    /// Tracked tasks; `None`: the program is without heapsite's feature `task`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<TaskCounts>,
     /// The control group (version 2) that the process runs in; `None`: there is none, or it does not account memory.
     pub cgroup: Option<Cgroup>,
 }
@@ -136,6 +139,31 @@ pub struct HeldMemory {
     pub source: String,
 }
 
+/// Tracked tasks ([`crate::task`]) that are alive, and what became of the others. Exact.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct TaskCounts {
+    /// Tasks that have not ended.
+    pub alive: u64,
+    /// Tasks made since the start.
+    pub started: u64,
+    /// Of these: their future was ready.
+    pub completed: u64,
+    /// Their future panicked.
+    pub panicked: u64,
+    /// They were dropped before: aborted, timed out, or their runtime ended.
+    pub cancelled: u64,
+    /// Living ones that no list of tasks has: there was no memory for them.
+    pub unlisted: u64,
+    /// Living ones by the line that made them, `file:line:column`, the most numerous first; the sum is `alive`. Of more than
+    /// 100 lines those with fewest are one more, `(other lines)`.
+    pub by_spawn_site: Vec<Count>,
+}
+
+/// Spawn sites that [`TaskCounts::by_spawn_site`] has.
+const SPAWN_SITES: usize = 100;
+
 /// How many of something there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -176,6 +204,9 @@ impl Resources {
     }
 }
 
+/// What stands for lines without a name of their own.
+pub(crate) const OTHER_LINES: &str = "(other lines)";
+
 fn total(counts: &[Count]) -> u64 {
     counts
         .iter()
@@ -207,9 +238,42 @@ impl Resources {
         ] {
             *sum = sum.saturating_add(other);
         }
+        match (&mut self.tasks, &other.tasks) {
+            (Some(sum), Some(other)) => sum.add(other),
+            (sum @ None, other) => sum.clone_from(other),
+            (Some(_), None) => {}
+        }
         if self.cgroup != other.cgroup {
             self.cgroup = None;
         }
+    }
+}
+
+impl TaskCounts {
+    /// Sorts and bounds the spawn sites, and adds them up.
+    pub(crate) fn set_spawn_sites(&mut self, mut sites: Vec<Count>) {
+        sites.retain(|site| site.count > 0);
+        Count::sort(&mut sites);
+        Count::keep_most(&mut sites, SPAWN_SITES, OTHER_LINES);
+        self.alive = total(&sites);
+        self.by_spawn_site = sites;
+    }
+
+    fn add(&mut self, other: &TaskCounts) {
+        for (sum, other) in [
+            (&mut self.started, other.started),
+            (&mut self.completed, other.completed),
+            (&mut self.panicked, other.panicked),
+            (&mut self.cancelled, other.cancelled),
+            (&mut self.unlisted, other.unlisted),
+        ] {
+            *sum = sum.saturating_add(other);
+        }
+        let mut sites = std::mem::take(&mut self.by_spawn_site);
+        for site in &other.by_spawn_site {
+            Count::add_to(&mut sites, &site.name, site.count);
+        }
+        self.set_spawn_sites(sites);
     }
 }
 
@@ -263,13 +327,23 @@ impl Count {
     }
 
     /// Of sorted counts the first `most`, and all others as one more, called `others`.
-    #[cfg(any(feature = "http", feature = "metrics"))]
     pub(crate) fn keep_most(counts: &mut Vec<Count>, most: usize, others: &str) {
         let rest = counts.split_off(counts.len().min(most));
         let count = total(&rest);
         if count > 0 {
             let name = others.to_owned();
             counts.push(Count { name, count });
+        }
+    }
+
+    /// So many more of this name.
+    pub(crate) fn add_to(counts: &mut Vec<Count>, name: &str, more: u64) {
+        match counts.iter_mut().find(|known| known.name == name) {
+            Some(known) => known.count = known.count.saturating_add(more),
+            None => counts.push(Count {
+                name: name.to_owned(),
+                count: more,
+            }),
         }
     }
 
@@ -290,6 +364,35 @@ mod tests {
             .map(|part| (part.name, part.count))
             .collect();
         assert_eq!(counts, [("b".into(), 2), ("a".into(), 1), ("c".into(), 1)]);
+    }
+
+    #[test]
+    fn spawn_sites_are_bounded_and_add_up() {
+        let of = |lines: std::ops::Range<u64>| {
+            let mut tasks = TaskCounts::default();
+            let sites = lines.map(|line| Count {
+                name: format!("a.rs:{line}:1"),
+                count: line,
+            });
+            tasks.set_spawn_sites(sites.collect());
+            tasks
+        };
+        let mut resources = Resources {
+            tasks: Some(of(0..201)),
+            ..Resources::default()
+        };
+        let tasks = resources.tasks.clone().unwrap();
+        assert_eq!(tasks.by_spawn_site.len(), SPAWN_SITES + 1);
+        assert_eq!(tasks.by_spawn_site[0].name, "a.rs:200:1");
+        assert_eq!((tasks.alive, total(&tasks.by_spawn_site)), (20_100, 20_100));
+        resources.add(&Resources {
+            tasks: Some(of(200..202)),
+            ..Resources::default()
+        });
+        let sum = resources.tasks.unwrap();
+        assert_eq!((sum.alive, sum.by_spawn_site.len()), (20_501, 101));
+        assert_eq!(sum.by_spawn_site[0].count, 5_050, "the others of before");
+        assert_eq!(sum.by_spawn_site[1].count, 400);
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub(crate) mod process;
 mod reconcile;
 pub(crate) mod resources;
 mod smaps;
-mod threads;
+pub(crate) mod threads;
 
 use serde::Serialize;
 
@@ -18,8 +18,10 @@ use crate::record::local::Ignore;
 use crate::snapshot::totals;
 
 pub use crate::profile::resources::{
-    Cgroup, Count, HeldMemory, MemoryPart, MemoryParts, Resources,
+    Cgroup, Count, HeldMemory, MemoryPart, MemoryParts, Resources, TaskCounts,
 };
+pub(crate) use cgroup::nearest_limit;
+
 pub use allocator::{Allocator, AllocatorCount, ask_glibc, give_memory_back, register_allocator};
 
 /// The program's heap and what watching it costs, in numbers.
@@ -55,6 +57,8 @@ pub struct Stats {
     pub footprint: Footprint,
     /// heapsite's own time.
     pub cost: Cost,
+    /// Tracked tasks, exact; `None` without the feature `task`.
+    pub tasks: Option<TaskCounts>,
     /// What the process holds: resident memory by parts, threads, descriptors. `None` from [`heap`], and where there is no
     /// `/proc`.
     pub process: Option<Resources>,
@@ -100,7 +104,12 @@ pub fn stats() -> Stats {
     if let Some(measured) = measured {
         measured.tell(&mut facts);
     }
-    facts.into()
+    let stats: Stats = facts.into();
+    Stats {
+        // The same as the process's, which there may be none of.
+        tasks: stats.tasks.or_else(crate::task::counts),
+        ..stats
+    }
 }
 
 /// Reads the recorder's totals only. Never stops another thread.
@@ -116,7 +125,10 @@ pub fn stats() -> Stats {
 /// ```
 pub fn heap() -> Stats {
     let _own_work = Ignore::new();
-    totals::now().into()
+    Stats {
+        tasks: crate::task::counts(),
+        ..totals::now().into()
+    }
 }
 
 impl From<HeapFacts> for Stats {
@@ -135,6 +147,7 @@ impl From<HeapFacts> for Stats {
             losses: facts.losses,
             footprint: facts.footprint,
             cost: facts.cost,
+            tasks: facts.resources.as_ref().and_then(|it| it.tasks.clone()),
             process: facts.resources.map(|resources| *resources),
         }
     }

@@ -28,6 +28,12 @@ pub(crate) fn current(forked_from: Option<u32>) -> ProcessFacts {
     }
 }
 
+/// Resident memory by the kernel's running count, bytes; 0: it cannot be read.
+pub(crate) fn rss_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    kib_bytes(&status, "VmRSS:").unwrap_or(0)
+}
+
 /// Arguments, which end in zero bytes, joined by spaces.
 fn command(cmdline: &[u8]) -> String {
     let text = cmdline.strip_suffix(b"\0").unwrap_or(cmdline);
@@ -42,7 +48,7 @@ fn kib_bytes(text: &str, key: &str) -> Option<u64> {
 }
 
 /// The process's start in clock ticks since boot (proc(5): field 22 of `stat`).
-fn start_ticks(stat: &str) -> Option<u64> {
+pub(crate) fn start_ticks(stat: &str) -> Option<u64> {
     // The command in parentheses may hold anything, so fields are counted from its end.
     let after_command = stat.rsplit_once(')')?.1;
     after_command.split_whitespace().nth(19)?.parse().ok()

@@ -39,6 +39,7 @@ pub(crate) fn measure() -> Option<Measurement> {
         threads: threads::by_name(&ids),
         fds: fds::by_kind(),
         fd_limit: fds::limit(&limits),
+        tasks: crate::task::counts(),
         cgroup: cgroup::current(),
         ..Resources::default()
     };

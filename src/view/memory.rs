@@ -1,12 +1,17 @@
 //! The verdict's first cut: where the memory is, or what of it grew, in one screen.
 #![forbid(unsafe_code)]
 
+mod counts;
+
 use std::io::{self, Write};
 
 use super::name::printable;
 use super::table::{Paint, Tone};
 use super::units;
-use crate::profile::resources::{Count, HeldMemory, MemoryPart, MemoryParts, Resources};
+use crate::profile::resources::{HeldMemory, MemoryPart, MemoryParts, Resources};
+
+pub use counts::tasks_grew;
+use counts::{alive, count_change, counts, has_grown};
 
 /// Changes below this are not spoken of as growth, bytes.
 pub(crate) const SMALL: i64 = 1 << 20;
@@ -134,6 +139,11 @@ pub fn write_now(resources: &Resources, paint: &Paint, out: &mut dyn Write) -> i
         limit => format!(" (limit {})", units::count(signed(limit))),
     };
     line(out, "descriptors", &(counts(&resources.fds) + &limit))?;
+    if let Some(tasks) = resources.tasks.as_ref().filter(|tasks| tasks.started > 0) {
+        let ended = tasks.started.saturating_sub(tasks.alive);
+        let ended = format!("; {} have ended", units::count(signed(ended)));
+        line(out, "tasks", &(counts(&tasks.by_spawn_site) + &ended))?;
+    }
     if let Some(cgroup) = &resources.cgroup {
         let of =
             |limit: Option<u64>| limit.map_or("none".into(), |bytes| units::bytes(bytes as f64));
@@ -233,10 +243,17 @@ pub fn write_change(
         .collect();
     table(&["growth", "base", "now"], &rows, paint, out)?;
     count_change(out, "threads", &base.threads, &now.threads)?;
-    count_change(out, "descriptors", &base.fds, &now.fds)
+    count_change(out, "descriptors", &base.fds, &now.fds)?;
+    match (&base.tasks, &now.tasks) {
+        (Some(base), Some(now)) if base.started + now.started > 0 => {
+            count_change(out, "tasks", &base.by_spawn_site, &now.by_spawn_site)
+        }
+        _ => Ok(()),
+    }
 }
 
-/// What grew besides the largest part: other parts by the same rule, and threads and descriptors by four and by a tenth.
+/// What grew besides the largest part: other parts by the same rule, and threads, descriptors and tasks by four and by a
+/// tenth.
 fn others(base: &Resources, now: &Resources) -> Vec<String> {
     let mut parts: Vec<(MemoryPart, i64)> = grown(&base.memory, &now.memory).collect();
     parts.sort_by_key(|&(_, growth)| std::cmp::Reverse(growth));
@@ -247,11 +264,11 @@ fn others(base: &Resources, now: &Resources) -> Vec<String> {
     let counts = [
         ("threads", base.thread_count(), now.thread_count()),
         ("descriptors", base.fd_count(), now.fd_count()),
+        ("tasks", alive(base), alive(now)),
     ];
     let counts = counts.into_iter().filter_map(|(name, before, after)| {
-        let more = after.saturating_sub(before);
-        (more >= 4 && more >= before / 10)
-            .then(|| format!("{name} {}", units::change(signed(more), None, "count")))
+        let more = signed(after.saturating_sub(before));
+        has_grown(before, after).then(|| format!("{name} {}", units::change(more, None, "count")))
     });
     parts.chain(counts).collect()
 }
@@ -335,66 +352,6 @@ fn allocator(held: &HeldMemory) -> String {
     format!("{text}{role} ({})", held.source)
 }
 
-/// `12: tokio-worker 8, main 1, and 3 more`
-fn counts(all: &[Count]) -> String {
-    const SHOWN: usize = 8;
-    let total: u64 = all
-        .iter()
-        .fold(0, |sum, part| sum.saturating_add(part.count));
-    let number = |count: u64| units::count(signed(count));
-    let named = all.iter().filter(|part| !part.name.is_empty());
-    let mut parts: Vec<String> = named
-        .clone()
-        .take(SHOWN)
-        .map(|part| format!("{} {}", part.name, number(part.count)))
-        .collect();
-    let others = named.skip(SHOWN);
-    match others.fold(0u64, |sum, part| sum.saturating_add(part.count)) {
-        0 => {}
-        more => parts.push(format!("others {}", number(more))),
-    }
-    match parts.is_empty() {
-        true => number(total),
-        false => format!("{}: {}", number(total), parts.join(", ")),
-    }
-}
-
-/// `12 → 40 (+28): tokio-worker +28`
-fn count_change(out: &mut dyn Write, name: &str, base: &[Count], now: &[Count]) -> io::Result<()> {
-    let total = |all: &[Count]| {
-        all.iter()
-            .fold(0i64, |sum, part| sum.saturating_add(signed(part.count)))
-    };
-    let of = |all: &[Count], name: &str| {
-        all.iter()
-            .find(|part| part.name == name)
-            .map_or(0, |part| signed(part.count))
-    };
-    let [before, after] = [total(base), total(now)];
-    let mut text = format!("{} → {}", units::count(before), units::count(after));
-    let known: std::collections::BTreeSet<&str> = base
-        .iter()
-        .chain(now)
-        .map(|part| part.name.as_str())
-        .collect();
-    let mut changes: Vec<(i64, &str)> = known
-        .into_iter()
-        .filter(|name| !name.is_empty())
-        .map(|name| (of(now, name).saturating_sub(of(base, name)), name))
-        .filter(|&(change, _)| change != 0)
-        .collect();
-    changes.sort_by_key(|&(change, name)| (-change.saturating_abs(), name));
-    let shown: Vec<String> = changes
-        .iter()
-        .take(8)
-        .map(|(change, name)| format!("{name} {}", units::change(*change, None, "count")))
-        .collect();
-    if !shown.is_empty() {
-        text += &format!(": {}", shown.join(", "));
-    }
-    line(out, name, &text)
-}
-
 fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -406,6 +363,7 @@ fn line(out: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::resources::Count;
 
     fn parts(live: u64, free: u64, unexplained: i64) -> Resources {
         let mut resources = Resources::default();
@@ -455,32 +413,6 @@ mod tests {
             ]
         );
         assert!(others(&now, &base).is_empty() && others(&base, &base).is_empty());
-    }
-
-    #[test]
-    fn counts_show_the_most_numerous_and_the_change() {
-        let count = |name: &str, count| Count {
-            name: name.into(),
-            count,
-        };
-        let all: Vec<Count> = (0..10).map(|n| count(&format!("t{n}"), 10 - n)).collect();
-        let text = counts(&all);
-        assert!(
-            text.starts_with("55: t0 10, ") && text.ends_with("t7 3, others 3"),
-            "{text}"
-        );
-        let mut out = Vec::new();
-        count_change(
-            &mut out,
-            "threads",
-            &[count("a", 1), count("b", 2)],
-            &[count("b", 5)],
-        )
-        .unwrap();
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "threads         3 → 5: b +3, a −1\n"
-        );
     }
 
     #[test]

@@ -294,6 +294,12 @@ fn a_phone_has_no_sideways_scroll() {
     page.value("document.querySelector('[data-view=parts]').click()");
     assert_eq!(page.value(TOO_WIDE), false);
     page.screenshot("phone-parts", false);
+    // By kind, counted: the labels are plain numbers.
+    page.value("document.querySelector('[data-view=descriptors]').click()");
+    assert!(page.text("#legend").contains("socket"), "kinds");
+    assert_eq!(page.text("#chart .tick"), "0");
+    page.screenshot("phone-descriptors", true);
+    assert_eq!(page.value(TOO_WIDE), false);
     is_clean(&mut page, &example.1);
 
     // What would be seen if it were otherwise: each check, with what it is there for.

@@ -78,6 +78,10 @@ fn dashboard_and_rules_name_what_is_exported() {
         let text = std::fs::read_to_string(&file).unwrap();
         let mut found = 0;
         for name in name.find_iter(&text) {
+            // The example counts tasks only with the feature.
+            if name.as_str().starts_with("heapsite_tasks") && cfg!(not(feature = "task")) {
+                continue;
+            }
             assert!(
                 families.contains(name.as_str()),
                 "{file:?}: {name:?} is not exported"

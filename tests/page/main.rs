@@ -159,6 +159,25 @@ fn two_moments_are_compared_to_the_byte() {
         assert_eq!(memory["resident"][at], sum, "{at}");
     }
     assert!(diff["threads"]["now"].as_u64().unwrap() >= 2);
+    // Column by column: what a kind has at each moment, and all kinds together.
+    let column = |value: &Value| -> Vec<u64> {
+        let numbers = value.as_array().unwrap().iter();
+        numbers.map(|number| number.as_u64().unwrap()).collect()
+    };
+    let moments = &history["moments"];
+    let mut sum = vec![0; column(&moments["id"]).len()];
+    for kind in moments["descriptors_by_kind"].as_object().unwrap().values() {
+        for (sum, count) in sum.iter_mut().zip(column(kind)) {
+            *sum += count;
+        }
+    }
+    assert_eq!(sum, column(&moments["descriptors"]));
+    if cfg!(feature = "task") {
+        assert_eq!(diff["tasks"]["now"], 0, "{diff}");
+        assert_eq!(column(&moments["tasks"]).len(), sum.len());
+    } else {
+        assert!(diff["tasks"].is_null() && moments["tasks"][0].is_null());
+    }
     assert!(history["bytes"].as_u64().unwrap() < history["limit_bytes"].as_u64().unwrap());
     assert_eq!(history["failed"], 0);
     drop(kept);
@@ -198,7 +217,11 @@ fn bad_questions_hear_what_would_be_good() {
             400,
             "one of pprof, json, folded is accepted",
         ),
-        ("nothing", 404, "overview, history, diff, flame and profile"),
+        (
+            "nothing",
+            404,
+            "overview, history, diff, flame, profile, threads and",
+        ),
         ("diff/x", 404, "unknown question"),
     ] {
         let answer = api(&server, question);

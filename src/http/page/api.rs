@@ -1,6 +1,7 @@
 //! The questions that the page asks, and what is wrong with others.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
@@ -12,6 +13,7 @@ use super::{Page, answer, compare, flame, is_read};
 use crate::format::Format;
 use crate::helper::Scratch;
 use crate::history::{LIMIT_BYTES, MOST_LINES, MOST_MOMENTS, Moment, Ring};
+use crate::http::census;
 use crate::http::jobs::{self, Busy};
 use crate::http::query;
 use crate::profile::resources::MemoryPart;
@@ -80,12 +82,35 @@ fn columns(moments: &[Arc<Moment>], mut value: Value) -> Value {
         "parts": parts,
         "threads": column(&|moment| moment.process.as_ref().map(|it| it.thread_count).into()),
         "descriptors": column(&|moment| moment.process.as_ref().map(|it| it.fd_count).into()),
+        "descriptors_by_kind": descriptors_by_kind(moments),
+        "tasks": column(&|moment| {
+            let tasks = moment.process.as_ref().and_then(|it| it.tasks.as_ref());
+            tasks.map(|(alive, _)| *alive).into()
+        }),
         "took_nanos": column(&|moment| moment.took_nanos.into()),
     });
     if let Some(map) = value.as_object_mut() {
         map.insert("moments".to_owned(), moments);
     }
     value
+}
+
+/// A column for each kind that there was at any moment.
+fn descriptors_by_kind(moments: &[Arc<Moment>]) -> Value {
+    let of = |moment: &Moment, kind: &str| {
+        let process = moment.process.as_ref()?;
+        let found = process.fds.iter().find(|count| count.name == kind);
+        Some(found.map_or(0, |count| count.count))
+    };
+    let processes = moments.iter().filter_map(|moment| moment.process.as_ref());
+    let kinds: BTreeSet<&str> = processes
+        .flat_map(|process| process.fds.iter().map(|count| count.name.as_str()))
+        .collect();
+    let column = |kind: &str| moments.iter().map(|it| Value::from(of(it, kind))).collect();
+    let columns = kinds
+        .into_iter()
+        .map(|kind| (kind.to_owned(), column(kind)));
+    Value::Object(columns.collect())
 }
 
 /// `diff?base=ID&now=ID`: the verdict, and the change line by line. Without them: of the first and the newest.
@@ -227,11 +252,28 @@ pub(super) async fn profile(
     }
 }
 
+/// `threads`: everything that is known of them; a job.
+pub(super) async fn threads(State(page): State<Page>, method: Method) -> Response {
+    if !is_read(&method) {
+        return answer::only_get();
+    }
+    census::whole(&page.jobs, census::Kind::Threads, census::Form::Json).await
+}
+
+/// `tasks`: everything that is known of those that are tracked; a job.
+#[cfg(feature = "task")]
+pub(super) async fn tasks(State(page): State<Page>, method: Method) -> Response {
+    if !is_read(&method) {
+        return answer::only_get();
+    }
+    census::whole(&page.jobs, census::Kind::Tasks, census::Form::Json).await
+}
+
 /// Any other path below `api/`.
 pub(super) async fn unknown() -> Response {
     answer::refusal(
         StatusCode::NOT_FOUND,
-        "unknown question; there are overview, history, diff, flame and profile",
+        "unknown question; there are overview, history, diff, flame, profile, threads and (with the feature `task`) tasks",
     )
 }
 

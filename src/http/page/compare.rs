@@ -35,8 +35,11 @@ pub(super) fn compare(base: &Moment, now: &Moment, latest: Option<&Resources>) -
         "total": growth(&change.total, 1),
         "allocated": growth(&change.allocated, 1),
         "memory": parts(base, now, latest),
-        "threads": counts(base, now, |process| (process.thread_count, &process.threads)),
-        "descriptors": counts(base, now, |process| (process.fd_count, &process.fds)),
+        "threads": counts(base, now, |process| Some((process.thread_count, &process.threads))),
+        "descriptors": counts(base, now, |process| Some((process.fd_count, &process.fds))),
+        "tasks": counts(base, now, |process| {
+            process.tasks.as_ref().map(|(alive, by_spawn_site)| (*alive, &**by_spawn_site))
+        }),
         "lines": lines,
         "lines_left_out": left_out,
         "lines_compared": change.lines.len(),
@@ -108,13 +111,12 @@ fn parts(base: &Moment, now: &Moment, latest: Option<&Resources>) -> Value {
 fn counts(
     base: &Moment,
     now: &Moment,
-    of: impl Fn(&crate::history::Process) -> (u64, &[Count]),
+    of: impl Fn(&crate::history::Process) -> Option<(u64, &[Count])>,
 ) -> Value {
-    let Some((before, after)) = base.process.as_ref().zip(now.process.as_ref()) else {
+    let [before, after] = [base, now].map(|moment| moment.process.as_ref().and_then(&of));
+    let Some(((base, base_names), (now, names))) = before.zip(after) else {
         return Value::Null;
     };
-    let (base, base_names) = of(before);
-    let (now, names) = of(after);
     let mut changes: Map<String, Value> = Map::new();
     for (name, count, sign) in names
         .iter()

@@ -45,7 +45,11 @@ pub(super) fn files() -> Router {
 
 /// What a token protects, where there is one.
 pub(super) fn api(page: Page) -> Router {
-    Router::new()
+    let routes = Router::new();
+    #[cfg(feature = "task")]
+    let routes = routes.route("/debug/heapsite/api/tasks", any(api::tasks));
+    routes
+        .route("/debug/heapsite/api/threads", any(api::threads))
         .route("/debug/heapsite/api/overview", any(overview::answer))
         .route("/debug/heapsite/api/history", any(api::history))
         .route("/debug/heapsite/api/diff", any(api::diff))

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Page, answer, is_read};
 use crate::helper;
-use crate::http::{heap, nothing};
+use crate::http::{census, heap, nothing};
 use crate::record;
 use crate::stats::heap as heap_stats;
 use crate::view::name::printable;
@@ -72,7 +72,16 @@ fn links(metrics: bool) -> Value {
         "pprof/heap?gc=1",
         "After asking the allocator to give free memory back.",
     );
-    for nothing in &nothing::ALL {
+    for kind in census::ALL {
+        let name = kind.name();
+        add(name, &format!("pprof/{name}"), kind.about());
+        add(
+            &format!("{name}?debug=2"),
+            &format!("pprof/{name}?debug=2"),
+            "The same as text, a block for each place.",
+        );
+    }
+    for nothing in nothing::ALL {
         add(
             nothing.name,
             &format!("pprof/{}", nothing.name),

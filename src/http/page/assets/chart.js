@@ -3,6 +3,15 @@ import { bytes, clock, count, duration, el, svg, $ } from './text.js';
 
 const HEIGHT = 250, LEFT = 66, RIGHT = 12, TOP = 22, BOTTOM = 26;
 
+/** Columns by kind: the seven that reach highest, and the rest as one, since there are eight colours. */
+function most(columns) {
+  const height = ([, layer]) => Math.max(0, ...layer.map(v => v ?? 0));
+  const all = Object.entries(columns).sort((a, b) => height(b) - height(a));
+  const kept = all.slice(0, 7), rest = all.slice(7);
+  if (rest.length) kept.push(['others', rest[0][1].map((_, i) => rest.reduce((sum, [, layer]) => sum + (layer[i] ?? 0), 0))]);
+  return Object.fromEntries(kept);
+}
+
 export class Chart {
   /** `moved(base, now)` is called with places of moments, the earlier first. */
   constructor(box, moved) {
@@ -22,14 +31,15 @@ export class Chart {
     const m = this.moments, n = m.id.length;
     const focused = document.activeElement?.dataset?.handle;
     this.width = Math.max(240, this.box.clientWidth);
-    const parts = this.view === 'parts' && m.resident_bytes.some(v => v !== null);
-    this.layers = parts ? Object.keys(m.parts).map(key => m.parts[key].map(v => Math.max(0, v ?? 0))) : [];
+    this.stacked = m.resident_bytes.some(v => v !== null) ? { parts: m.parts, descriptors: most(m.descriptors_by_kind) }[this.view] : undefined;
+    const parts = this.stacked !== undefined, counts = this.view === 'descriptors' && parts;
+    this.layers = parts ? Object.values(this.stacked).map(layer => layer.map(v => Math.max(0, v ?? 0))) : [];
     const sums = m.id.map((_, i) => this.layers.reduce((sum, layer) => sum + layer[i], 0));
     const tops = parts ? sums : m.live_bytes.map((v, i) => Math.max(v + m.live_error_bytes[i], m.resident_bytes[i] ?? 0));
-    const largest = Math.max(1024, ...tops);
-    const unit = 1024 ** Math.floor(Math.log(largest / 1.5) / Math.log(1024));
+    const largest = Math.max(counts ? 4 : 1024, ...tops);
+    const unit = counts ? 1 : 1024 ** Math.floor(Math.log(largest / 1.5) / Math.log(1024));
     const raw = largest / unit / 4, power = 10 ** Math.floor(Math.log10(raw));
-    const nice = unit * power * [1, 2, 2.5, 5, 10].find(k => k * power >= raw);
+    const nice = unit * power * (counts ? [1, 2, 5, 10] : [1, 2, 2.5, 5, 10]).find(k => k * power >= raw);
     const top = Math.ceil(largest / nice) * nice;
     const [from, to] = [m.time_ms[0], m.time_ms[n - 1]];
     const span = Math.max(1, to - from);
@@ -38,7 +48,7 @@ export class Chart {
     const root = svg('svg', { height: HEIGHT, viewBox: `0 0 ${this.width} ${HEIGHT}`, role: 'group', 'aria-label': this.summary() });
     for (let v = 0; v <= top * 1.001; v += nice) {
       root.append(svg('line', { class: 'grid', x1: LEFT, x2: this.width - RIGHT, y1: this.y(v), y2: this.y(v) }));
-      root.append(svg('text', { class: 'tick', x: LEFT - 8, y: this.y(v) + 4, 'text-anchor': 'end' }, bytes(v)));
+      root.append(svg('text', { class: 'tick', x: LEFT - 8, y: this.y(v) + 4, 'text-anchor': 'end' }, counts ? count(v) : bytes(v)));
     }
     const ticks = Math.max(2, Math.min(7, Math.floor((this.width - LEFT) / 110)));
     for (let k = 0; k < ticks && n > 1; k++) {
@@ -93,7 +103,7 @@ export class Chart {
   }
 
   legend(parts) {
-    const items = parts ? Object.keys(this.moments.parts).map((key, k) => el('li', { class: `part${k}` }, this.partNames[key] ?? key))
+    const items = parts ? Object.keys(this.stacked).map((key, k) => el('li', { class: `part${k}` }, this.partNames[key] ?? key))
       : [el('li', {}, 'live heap'), el('li', { class: 'of-band' }, '± one standard error'), el('li', { class: 'of-rss' }, 'resident')];
     if (!parts && this.moments.exact.every(Boolean)) items.splice(1, 1);
     $('legend').replaceChildren(...items);
@@ -174,7 +184,8 @@ export class Chart {
   tip(event) {
     const m = this.moments, i = this.nearest(event), tip = $('tip');
     const threads = m.threads[i] === null ? '' : ` · ${count(m.threads[i])} threads · ${count(m.descriptors[i])} descriptors`;
-    tip.textContent = `${clock(m.time_ms[i], 0)} · ${bytes(m.live_bytes[i], m.live_error_bytes[i])} live · ${bytes(m.resident_bytes[i])} resident${threads}`;
+    const tasks = m.tasks[i] === null ? '' : ` · ${count(m.tasks[i])} tasks`;
+    tip.textContent = `${clock(m.time_ms[i], 0)} · ${bytes(m.live_bytes[i], m.live_error_bytes[i])} live · ${bytes(m.resident_bytes[i])} resident${threads}${tasks}`;
     tip.hidden = false;
     tip.style.left = `${Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8)}px`;
     tip.style.top = `${event.clientY + 16}px`;

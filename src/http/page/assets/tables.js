@@ -32,6 +32,9 @@ export function verdict(diff) {
 
 const cap = text => text.charAt(0).toUpperCase() + text.slice(1);
 
+/** Whoever tracks none need not hear that there are none. */
+const tracksTasks = ({ tasks }) => tasks && tasks.base + tasks.now > 0;
+
 function tiles(diff) {
   const rate = (diff.now.time_ms - diff.base.time_ms) / 1000;
   const tile = (name, now, was) => el('div', {}, el('dt', {}, name), el('dd', {}, now), el('dd', {}, was));
@@ -45,6 +48,7 @@ function tiles(diff) {
     tile('Unexplained', bytes(part('unexplained').now), change(part('unexplained').growth)),
     tile('Threads', count(diff.threads.now), countChange(diff.threads.growth)),
     tile('Descriptors', count(diff.descriptors.now), countChange(diff.descriptors.growth)));
+  if (tracksTasks(diff)) tiles.push(tile('Tasks', count(diff.tasks.now), countChange(diff.tasks.growth)));
   if (rate > 0) tiles.push(tile('Allocated', bytes(diff.allocated.growth), `${bytes(diff.allocated.growth / rate)} per second`));
   $('tiles').replaceChildren(...tiles);
 }
@@ -103,7 +107,8 @@ export function parts(diff) {
   const rows = memory.parts.map(part => row(part.name, part.source ?? '', `from ${bytes(part.base)}`, bytes(part.now), change(part.growth), tone(part.growth)));
   const total = memory.resident;
   rows.push(row(el('b', {}, 'resident'), 'the sum of the parts', `from ${bytes(total.base)}`, bytes(total.now), change(total.growth), tone(total.growth)));
-  for (const [name, counts] of [['threads', diff.threads], ['descriptors', diff.descriptors]]) {
+  for (const [name, counts] of [['threads', diff.threads], ['descriptors', diff.descriptors], ['tasks', diff.tasks]]) {
+    if (name === 'tasks' && !tracksTasks(diff)) continue;
     const names = Object.entries(counts.by_name).map(([name, change]) => `${name} ${countChange(change)}`).join(', ');
     rows.push(row(name, names, `from ${count(counts.base)}`, count(counts.now), countChange(counts.growth), counts.growth > 0 ? 'grow sure' : ''));
   }
