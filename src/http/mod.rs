@@ -24,6 +24,7 @@
 
 mod access;
 mod answer;
+mod census;
 mod heap;
 mod jobs;
 #[cfg(feature = "metrics")]

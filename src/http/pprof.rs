@@ -13,6 +13,7 @@ use axum::response::Response;
 use axum::routing::any;
 
 use super::answer::{self, is_read};
+use super::census;
 use super::heap::{self, Kind};
 use super::jobs::Jobs;
 use super::nothing::{self, Nothing};
@@ -83,9 +84,10 @@ async fn profile(
     let query = query.unwrap_or_default();
     let name = uri.path().strip_prefix(ROOT).unwrap_or_default();
     let refuse = |why| answer::refusal(StatusCode::BAD_REQUEST, why);
-    let what = match Kind::from_name(name) {
-        Some(kind) => What::Heap(kind),
-        None => match nothing::find(name) {
+    let what = match (Kind::from_name(name), census::Kind::from_name(name)) {
+        (Some(kind), _) => What::Heap(kind),
+        (None, Some(kind)) => What::Census(kind),
+        (None, None) => match nothing::find(name) {
             // Go's CPU profile and trace take no notice of what they do not understand.
             Some(nothing) if nothing.text.is_empty() => return nothing.answer(name),
             Some(nothing) => What::Nothing(nothing),
@@ -100,10 +102,19 @@ async fn profile(
             refuse("profile duration exceeds server's WriteTimeout")
         }
         (Seconds::Window(seconds), What::Heap(kind)) => heap::delta(&jobs, kind, seconds).await,
+        (Seconds::Window(seconds), What::Census(kind)) => census::delta(&jobs, kind, seconds).await,
         (Seconds::Window(_), What::Nothing(nothing)) => nothing.answer(&format!("{name}-delta")),
         (Seconds::Unset, What::Heap(kind)) => {
             let trim = kind == Kind::Heap && query::number(&query, "gc") > 0;
             heap::whole(&jobs, kind, debug, trim).await
+        }
+        (Seconds::Unset, What::Census(kind)) => {
+            let form = match query::number(&query, "debug") {
+                0 => census::Form::Pprof,
+                2.. => census::Form::Blocks,
+                _ => census::Form::Counts,
+            };
+            census::whole(&jobs, kind, form).await
         }
         (Seconds::Unset, What::Nothing(nothing)) if debug => answer::text(nothing.text),
         (Seconds::Unset, What::Nothing(nothing)) => nothing.answer(name),
@@ -112,6 +123,7 @@ async fn profile(
 
 enum What {
     Heap(Kind),
+    Census(census::Kind),
     Nothing(&'static Nothing),
 }
 
@@ -120,11 +132,16 @@ async fn index(method: Method) -> Response {
         return answer::only_get();
     }
     let mut rows = String::new();
-    let heaps = [Kind::Heap, Kind::Allocs].map(|kind| (kind.name(), kind.about(), "1"));
+    let heaps = [Kind::Heap, Kind::Allocs].map(|kind| (kind.name(), kind.about().to_owned(), "1"));
     let nothings = nothing::ALL
         .iter()
-        .map(|nothing| (nothing.name, nothing.about, ""));
-    for (name, about, debug) in heaps.into_iter().chain(nothings) {
+        .map(|nothing| (nothing.name, nothing.about.to_owned(), ""));
+    // As Go's index, it says how many there are.
+    let census = census::ALL.iter().map(|kind| {
+        let about = format!("{} {} now.", kind.about(), kind.alive());
+        (kind.name(), about, "2")
+    });
+    for (name, about, debug) in heaps.into_iter().chain(census).chain(nothings) {
         let text = match debug {
             "" => String::new(),
             debug => format!(" (<a href=\"{name}?debug={debug}\">as text</a>)"),
@@ -150,7 +167,7 @@ ROWS<tr><td><a href="cmdline">cmdline</a></td><td>The command line, arguments se
 <tr><td><a href="symbol">symbol</a></td><td>Function names for addresses, by GET or POST.</td></tr>
 </table>
 <ul>
-<li><code>debug=1</code>: as text that google-pprof and jeprof read.</li>
+<li><code>debug=1</code>: as text that google-pprof and jeprof read; <code>debug=2</code>: for people.</li>
 <li><code>seconds=N</code>: what happens during the next N seconds.</li>
 <li><code>gc=1</code> (heap): the allocator is asked to give free memory back first.</li>
 </ul>

@@ -5,6 +5,7 @@ mod access;
 #[path = "../formats/backends.rs"]
 mod backends;
 mod bounds;
+mod census;
 mod client;
 mod manners;
 #[cfg(feature = "metrics")]
