@@ -6,12 +6,14 @@
 //! | [`json`] | yes | yes | everything |
 //! | [`folded`] | yes | no | one value per stack, names only |
 //! | legacy text (gperftools, Go's `debug=1`, jemalloc) | over HTTP | yes | addresses and values |
+//! | texts of goroutines (Go's `debug=1` and `debug=2`) | over HTTP | yes | counts, stacks, states |
 //!
 //! `src/guide/formats.md` describes them for readers of the files.
 #![forbid(unsafe_code)]
 
 mod budget;
 pub mod folded;
+mod goroutines;
 pub mod json;
 pub(crate) mod legacy;
 pub mod pprof;
@@ -129,6 +131,9 @@ pub fn read(bytes: &[u8]) -> Result<Profile> {
 fn read_plain(bytes: &[u8]) -> Result<Profile> {
     if legacy::is_plausible(bytes) {
         return legacy::read(bytes);
+    }
+    if goroutines::is_plausible(bytes) {
+        return goroutines::read(bytes);
     }
     match sniff(bytes) {
         Some(Format::Pprof) => pprof::read(bytes),

@@ -99,6 +99,7 @@ fn describe(growth: &Growth) -> Vec<String> {
         Verdict::Significant | Verdict::WithinNoise => format!(", {}", change.verdict.name()),
         Verdict::Exact | Verdict::Unknown => String::new(),
     };
+    let kind = growth.new_value.things().unwrap_or(kind);
     let mut lines = vec![format!(
         "{kind} {} → {}: {}{judged}",
         quantity(change.base.value),
@@ -107,6 +108,9 @@ fn describe(growth: &Growth) -> Vec<String> {
     )];
     let qualities = (growth.base_value.quality, growth.new_value.quality);
     lines.push(match qualities {
+        (Quality::Exact, Quality::Exact) if growth.new_value.things().is_some() => {
+            "exact: each of them is counted".to_owned()
+        }
         (Quality::Exact, Quality::Exact) => "exact: every allocation was recorded".to_owned(),
         (Quality::Unknown, _) | (_, Quality::Unknown) => {
             "of unknown accuracy: a profile does not say how all of it was sampled, so nothing is said about chance".to_owned()

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::profile::growth::guess_variance;
+use crate::profile::named::TASKS;
 use crate::profile::told::Sampling;
 use crate::profile::{Profile, Sample, SiteDetail, Tally, ValueType};
 use crate::{Error, Result};
@@ -83,6 +84,8 @@ pub struct Value {
     pub value_type: ValueType,
     /// Whether values are exact, and where their errors come from.
     pub quality: Quality,
+    /// What a profile counts that has each of them, such as `tasks`.
+    things: Option<&'static str>,
     index: usize,
     facet: Facet,
     /// Indices of the objects (if they are counted) and the bytes that belong together, for derived variances.
@@ -163,6 +166,7 @@ impl Value {
         Ok(Value {
             value_type,
             quality,
+            things: is_census(profile).then(|| things(profile)),
             index,
             facet,
             pair,
@@ -172,6 +176,11 @@ impl Value {
     /// The name of the sample type, such as `inuse_space`.
     pub fn kind(&self) -> &str {
         &self.value_type.kind
+    }
+
+    /// What a profile counts that has each of them: `tasks`, `threads`, `goroutines`. `None`: allocations are measured.
+    pub fn things(&self) -> Option<&'static str> {
+        self.things
     }
 
     /// The unit of the sample type, such as `bytes`.
@@ -285,9 +294,35 @@ fn pair(types: &[ValueType], facet: Facet) -> Option<(Option<usize>, usize)> {
     Some((objects, find(types, bytes)?))
 }
 
+/// A profile that counts each thing there is, as those of goroutines, tasks and threads do: one in one.
+fn is_census(profile: &Profile) -> bool {
+    let counts = |of: &ValueType| of.unit == "count" && profile.period_type.as_ref() == Some(of);
+    profile.period == 1
+        && profile.sample_types.len() == 1
+        && profile.sample_types.iter().all(counts)
+}
+
+/// heapsite's tasks have Go's name for goroutines, and say what they are in a comment.
+fn things(profile: &Profile) -> &'static str {
+    let kind = profile
+        .sample_types
+        .first()
+        .map_or("", |of| of.kind.as_str());
+    let is_ours = || profile.comments.iter().any(|it| it.starts_with(TASKS));
+    match kind {
+        "goroutine" if is_ours() => "tasks",
+        "goroutine" => "goroutines",
+        "threadcreate" => "threads",
+        _ => "things",
+    }
+}
+
 fn quality(profile: &Profile, facet: Facet, paired: bool) -> Quality {
     if facet == Facet::Other {
-        return Quality::Unknown;
+        return match is_census(profile) {
+            true => Quality::Exact,
+            false => Quality::Unknown,
+        };
     }
     let by_space = profile
         .period_type

@@ -26,7 +26,10 @@ pub fn describe(count: &Count) -> String {
     let sampled = units::count(count.total.sampled.round() as i64);
     let kind = count.value.kind();
     match count.value.quality {
-        Quality::Exact => format!("{kind}, exact"),
+        Quality::Exact => match count.value.things() {
+            Some(things) => format!("{things}, exact: each of them is counted"),
+            None => format!("{kind}, exact"),
+        },
         Quality::Recorded { interval: 0 } => format!(
             "{kind}, estimated ({sampled} sampled allocations; sampling is off now), ±1 standard error"
         ),
@@ -108,11 +111,11 @@ pub fn write(
         "total {total}; {shown} of {} {name} shown, flat {share} of the total",
         units::count(count.rows.len() as i64)
     )?;
-    writeln!(
-        out,
-        "{}",
-        layout.paint.apply(Tone::Faint, explain(count.by, blame))
-    )?;
+    let explain = match (count.value.things(), count.by) {
+        (Some(_), By::Thread | By::Site) => "flat = cum = how many there are",
+        _ => explain(count.by, blame),
+    };
+    writeln!(out, "{}", layout.paint.apply(Tone::Faint, explain))?;
     if order == Order::Lifetime {
         let text = "lifetime = mean over the freed bytes (estimated, from buckets that double); most freed first: \
                     much freed and short-lived is churn";

@@ -5,6 +5,8 @@
 //! `HEAPSITE_PPROF_NEW`. The dumps come from the demo, a real service under load, in exact mode and sampled.
 #![forbid(unsafe_code)]
 
+mod census;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
