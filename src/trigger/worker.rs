@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::desk::{Bell, Desk, Order};
+use super::evidence::Evidence;
 use super::schedule::Schedule;
 use super::sink::Sink;
 use super::{report, wiring};
@@ -45,6 +46,7 @@ pub(super) struct Worker {
     pub(super) schedule: Schedule,
     pub(super) manner: Manner,
     pub(super) final_dump: bool,
+    pub(super) evidence: Option<Evidence>,
 }
 
 impl Worker {
@@ -60,7 +62,7 @@ impl Worker {
         self.desk.begin();
         let mut blind = false;
         while !self.desk.may_stop() {
-            let wait = self.schedule.wait(Instant::now());
+            let wait = self.wait(Instant::now());
             let signalled = if blind {
                 thread::sleep(wait.min(BLIND));
                 false
@@ -84,6 +86,9 @@ impl Worker {
                 // Its path is no news: a line per period would bury the program's own.
                 let _ = dump_into(&mut self.sink, self.manner);
             }
+            if let Some(evidence) = &mut self.evidence {
+                evidence.look(self.manner, Instant::now());
+            }
             if self.schedule.housekeeping_due(Instant::now()) {
                 wiring::housekeeping();
             }
@@ -95,6 +100,18 @@ impl Worker {
             self.dump_and_tell("exit");
         } else if signalled {
             self.dump_and_tell("signal");
+        }
+        if let Some(evidence) = &mut self.evidence {
+            evidence.end();
+        }
+    }
+
+    /// How long nothing is due.
+    fn wait(&self, now: Instant) -> Duration {
+        let wait = self.schedule.wait(now);
+        match &self.evidence {
+            Some(evidence) => wait.min(evidence.next().saturating_duration_since(now)),
+            None => wait,
         }
     }
 
@@ -136,7 +153,7 @@ pub(super) fn dump_to(dir: &std::path::Path, manner: Manner) -> Result<PathBuf> 
 }
 
 /// One dump, on this thread. An error goes to stderr, too: the caller may not look.
-fn dump_into(sink: &mut Sink, manner: Manner) -> Result<PathBuf> {
+pub(super) fn dump_into(sink: &mut Sink, manner: Manner) -> Result<PathBuf> {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let _own_work = wiring::own_work(); // in a forked child this is a thread of the program
         wiring::housekeeping();
