@@ -6,6 +6,8 @@ use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
+/// The environment variable that holds the token which a service may want.
+const TOKEN: &str = "HEAPSITE_TOKEN";
 const CONNECT: Duration = Duration::from_secs(10);
 /// For the answer to arrive, on top of what `?seconds=` asks the server to wait.
 const ANSWER: Duration = Duration::from_secs(60);
@@ -100,10 +102,11 @@ fn exchange(address: &Address<'_>, deadline: Instant) -> io::Result<Vec<u8>> {
     let mut stream = connect(address)?;
     stream.set_write_timeout(Some(CONNECT))?;
     let request = format!(
-        "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: heapsite/{}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+        "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: heapsite/{}\r\nAccept: */*\r\nConnection: close\r\n{}\r\n",
         address.path,
         address.authority,
-        env!("CARGO_PKG_VERSION")
+        env!("CARGO_PKG_VERSION"),
+        authorization(std::env::var(TOKEN).ok())?,
     );
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
@@ -135,6 +138,20 @@ fn exchange(address: &Address<'_>, deadline: Instant) -> io::Result<Vec<u8>> {
         if is_whole(&answer) {
             return Ok(answer);
         }
+    }
+}
+
+/// The header that shows a service's token; empty: there is none.
+fn authorization(token: Option<String>) -> io::Result<String> {
+    match token.as_deref() {
+        None | Some("") => Ok(String::new()),
+        // A line end would start another header.
+        Some(token) if token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Ok(format!("Authorization: Bearer {token}\r\n"))
+        }
+        Some(_) => Err(io::Error::other(format!(
+            "{TOKEN}: accepted are ASCII letters, digits and punctuation"
+        ))),
     }
 }
 
@@ -217,9 +234,7 @@ fn body(answer: &[u8]) -> Result<Vec<u8>, String> {
         let said = said.lines().next().unwrap_or("").trim();
         let said: String = said.chars().filter(|c| !c.is_control()).take(200).collect();
         let hint = match code {
-            "401" => {
-                "; curl can send a token: `curl -fsS -H 'Authorization: Bearer …' URL | heapsite … -`"
-            }
+            "401" => "; a token in the environment variable HEAPSITE_TOKEN is sent along",
             _ => "",
         };
         return Err(format!(

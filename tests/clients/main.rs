@@ -71,6 +71,23 @@ fn go_pprof_fetches() {
     }
 }
 
+/// Where there is no terminal: a line per look, and the leak's line in it.
+#[test]
+#[ignore = "needs the example with its line tables: ci/viewers.sh runs this"]
+fn heapsite_watches() {
+    let example = Server::example();
+    let url = example.url("heap");
+    // The history's second moment comes after ten seconds, or later on a busy machine.
+    loop {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_heapsite"));
+        let text = output(command.args(["watch", &url, "--every", "200ms", "--count", "2"]));
+        assert_eq!(text.lines().count(), 2, "{text}");
+        if text.contains(" at http.rs:16 (significant)") {
+            return;
+        }
+    }
+}
+
 /// It gives up at the first answer that is no profile.
 #[test]
 #[ignore = "needs promtool: ci/setup.sh installs it, ci/viewers.sh runs this"]

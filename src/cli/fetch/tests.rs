@@ -133,5 +133,17 @@ fn a_service_without_a_path_is_asked_for_its_heap() {
 fn who_needs_a_token_is_told_how() {
     let url = serve(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
     let error = get(&url).unwrap_err().to_string();
-    assert!(error.contains("Authorization: Bearer"), "{error}");
+    assert!(error.contains("HEAPSITE_TOKEN"), "{error}");
+}
+
+#[test]
+fn a_token_is_one_header_and_nothing_else() {
+    let token = |text: &str| authorization(Some(text.to_owned()));
+    assert_eq!(authorization(None).unwrap(), "");
+    assert_eq!(token("").unwrap(), "");
+    assert_eq!(token("s3cret").unwrap(), "Authorization: Bearer s3cret\r\n");
+    for wrong in ["a b", "a\r\nHost: evil", "é"] {
+        let error = token(wrong).unwrap_err().to_string();
+        assert!(error.contains("HEAPSITE_TOKEN: accepted are"), "{error}");
+    }
 }
