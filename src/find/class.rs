@@ -1,0 +1,210 @@
+//! What one snapshot says of a place: a leak, or what else. The chapter on leaks in the guide tells the reasons.
+#![forbid(unsafe_code)]
+
+use super::births::{self, WINDOWS};
+use super::odds::{at_least, at_most, share_above, share_below};
+use super::place::History;
+
+/// How the live memory of a place behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Class {
+    /// Survivors of every age, still coming, and those that grew old stay.
+    Leak,
+    /// Grows, but the growth thins out, or those that grew old are still freed: it may be on its way to a cap. Cannot be
+    /// told from a leak yet.
+    Filling,
+    /// Came within a short time and stays.
+    Burst,
+    /// All old: made when the program started.
+    StartUp,
+    /// What grows old is freed.
+    WorkingSet,
+}
+
+/// Why a place could not be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Why {
+    /// Fewer live samples than 16.
+    FewSamples,
+    /// Too few of them are old enough to know whether they stay.
+    FewOld,
+    /// They came in a few bursts, too few to call it steady.
+    FewBursts,
+    /// It looks like a leak, but chance alone would show one among so many places too often.
+    WithinChance,
+    /// The profile does not tell births and lifetimes; several snapshots would.
+    NoAges,
+}
+
+impl Why {
+    /// In a sentence.
+    pub fn words(self) -> &'static str {
+        match self {
+            Why::FewSamples => "Fewer than 16 live samples.",
+            Why::FewOld => "Too few are old enough to know whether they stay.",
+            Why::FewBursts => "They came in a few bursts, too few to call it steady.",
+            Why::WithinChance => {
+                "It may be a leak, but chance would show as much among so many places."
+            }
+            Why::NoAges => {
+                "The profile does not tell births and lifetimes; take several snapshots."
+            }
+        }
+    }
+}
+
+/// The judgement over one place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judgement {
+    pub(super) class: Result<Class, Why>,
+    /// Of a leak: the larger of the odds that chance explains its tests.
+    pub(super) p: f64,
+    /// From when on it grows, nanoseconds since the recorder's start.
+    pub(super) since: f64,
+    /// Births up to here are old enough to count as survivors.
+    pub(super) until: f64,
+    pub(super) clumping: f64,
+}
+
+const FEWEST: f64 = 16.0;
+/// One-sided, for bounds of what is described rather than accused.
+const LEVEL: f64 = 0.05;
+/// How often a steady leak may be said to have stopped or to thin out.
+const RARELY: f64 = 0.001;
+
+/// Judges a place of a process that has run for `uptime` nanoseconds.
+pub(super) fn judge(history: &History, uptime: f64) -> Judgement {
+    let counts = births::windows(history, uptime);
+    let count: f64 = counts.iter().sum();
+    let mut judgement = Judgement {
+        class: Err(if history.is_blind {
+            Why::NoAges
+        } else {
+            Why::FewSamples
+        }),
+        p: 1.0,
+        since: 0.0,
+        until: uptime,
+        clumping: 1.0,
+    };
+    if count < FEWEST || uptime <= 0.0 {
+        return judgement;
+    }
+    // What the start of the program made is set aside: a cache of then must not vouch for what came later.
+    let early = WINDOWS / 8;
+    let later: f64 = counts[early..].iter().sum();
+    if later < FEWEST / 2.0 {
+        if share_below(later, count, LEVEL) < 0.35 {
+            judgement.class = Ok(Class::StartUp);
+        }
+        return judgement;
+    }
+    judgement.clumping = births::clumping(&counts[early..]);
+    let onset = births::onset(&counts[early..], judgement.clumping) + early;
+    let begin = onset as f64 / WINDOWS as f64 * uptime;
+    let first = history
+        .born
+        .iter()
+        .map(|born| born.from)
+        .find(|&from| from >= begin);
+    // A rate is of a span that does not begin with a birth; but where everything is younger than a window, ages are in
+    // relation to the oldest.
+    judgement.since = match first {
+        Some(first) if onset + 1 >= WINDOWS => first,
+        _ => begin,
+    };
+    decide(history, &mut judgement, &counts, uptime);
+    judgement
+}
+
+fn decide(history: &History, judgement: &mut Judgement, counts: &[f64; WINDOWS], uptime: f64) {
+    let Judgement {
+        since, clumping, ..
+    } = *judgement;
+    let span = uptime - since;
+    let alive = |from: f64, to: f64| history.samples_in(from, to) / clumping;
+
+    // Those that reached half of the span: how many of them were freed later? Lifetimes are known by buckets, so the age
+    // is an edge between two.
+    let old = edge_below(span / 2.0);
+    let kept = alive(since, uptime - old);
+    let lost = history.freed_after(old) / clumping;
+    let is_freed = share_above(lost, kept + lost, LEVEL);
+    if is_freed > 0.5 {
+        judgement.class = Ok(Class::WorkingSet);
+        return;
+    }
+    // The age at which all have gone that go at all: of those beyond it less than 2 % were freed.
+    let settled = edges()
+        .find(|&age| {
+            age <= old && history.freed_after(age) / clumping <= 0.02 * alive(since, uptime - age)
+        })
+        .unwrap_or(old);
+    let until = uptime - settled;
+    judgement.until = until;
+
+    let length = until - since;
+    let survivors = alive(since, until);
+    let group = |i: u32| {
+        let edge = |i: u32| since + length * f64::from(i) / 8.0;
+        history.samples_in(edge(i), edge(i + 1))
+    };
+    let groups: Vec<f64> = (0..8).map(group).collect();
+    let spread = births::spread(&groups);
+    let recent = alive(since + length * 0.75, until);
+    // At a half, and at an eighth, of the rate before: the share that the last quarter would have.
+    let share = |part: f64| part * 0.25 / (part * 0.25 + 0.75);
+    let has_stopped = at_most(recent, survivors, share(0.5)) < RARELY;
+    let early: f64 = counts[..WINDOWS / 8].iter().sum::<f64>() / clumping;
+
+    judgement.class = if has_stopped && recent < 0.02 * survivors + 1.0 {
+        // A start that took longer than the eighth that was set aside, if it began there.
+        match early > survivors / 8.0 && since < uptime / 4.0 {
+            true => Ok(Class::StartUp),
+            false => Ok(Class::Burst),
+        }
+    } else if spread < 2.0 || span < uptime / 8.0 {
+        // Of a span of an eighth it cannot be said whether it goes on.
+        Ok(Class::Burst)
+    } else if is_freed > 0.05 {
+        Ok(Class::Filling)
+    } else if share_below(lost, kept + lost, LEVEL) > 0.2 {
+        Err(Why::FewOld)
+    } else if has_stopped
+        || thins_out(
+            alive(since, since + length / 2.0),
+            alive(since + length / 2.0, until),
+        )
+    {
+        Ok(Class::Filling)
+    } else if spread < 3.5 {
+        Err(Why::FewBursts)
+    } else {
+        // Each null hypothesis must be refused, so the larger p counts (an intersection-union test).
+        let they_go = at_most(lost, kept + lost, 0.5);
+        let it_stopped = at_least(recent, survivors, share(0.125));
+        judgement.p = they_go.max(it_stopped);
+        Ok(Class::Leak)
+    };
+}
+
+/// Whether the later half has clearly fewer than the earlier one.
+fn thins_out(early: f64, late: f64) -> bool {
+    late < 0.6 * early && at_most(late, early + late, 0.5) < RARELY
+}
+
+/// Edges between buckets of lifetimes, ascending: those of a recorder, which double from 8.192 µs.
+fn edges() -> impl Iterator<Item = f64> {
+    (0..39).map(|bucket| f64::from(8192u32) * f64::powi(2.0, bucket))
+}
+
+fn edge_below(age: f64) -> f64 {
+    edges()
+        .take_while(|&edge| edge <= age)
+        .last()
+        .unwrap_or(0.0)
+}
