@@ -81,6 +81,25 @@ done
 kill "$http"
 wait "$http" || true
 
+# Tasks that pile up, asked over HTTP: where they wait, and who spawned them.
+cargo build --quiet --release --all-features --example tasks --bin heapsite
+"${CARGO_TARGET_DIR:-target}/release/examples/tasks" --seconds 600 >"$out/tasks.log" &
+tasks=$!
+for _ in $(seq 200); do [ -s "$out/tasks.log" ] && break; sleep 0.1; done
+url=$(grep -o 'http://[0-9.:]*' "$out/tasks.log")
+for _ in $(seq 100); do
+    "${CARGO_TARGET_DIR:-target}/release/heapsite" tasks "$url" >"$out/tasks.txt" || fail "no list of tasks from $url"
+    grep -q 'tasks::handle' "$out/tasks.txt" && break
+    sleep 0.1
+done
+cat "$out/tasks.txt"
+grep -q 'examples/tasks.rs:33$' "$out/tasks.txt" || fail "it is not told where tasks wait"
+grep -q 'spawned at examples/tasks.rs:42:9' "$out/tasks.txt" || fail "it is not told who spawned them"
+"${CARGO_TARGET_DIR:-target}/release/heapsite" threads "$url" | tee "$out/threads.txt"
+grep -q 'tokio-rt-worker' "$out/threads.txt" || fail "no list of threads"
+kill "$tasks"
+wait "$tasks" || true
+
 # Pushed to a server that takes everything; tests/push has one with rules.
 python3 -c '
 import http.server

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the real viewers and clients that tests/viewers.rs and tests/clients hold heapsite to: the oldest Go pprof
+# Installs the real viewers and clients that tests/viewers and tests/clients hold heapsite to: the oldest Go pprof
 # that people meet (Debian's golang-go), the newest, and Go's own pprof server (both built from the Go release that PyPI
 # carries); promtool, Prometheus, google-pprof and jeprof; Chromium for tests/browser. Safe to run again.
 #

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::format::Format;
+use crate::trigger::evidence::Options as Evidence;
 
 pub use signal::Signal;
 
@@ -34,7 +35,10 @@ pub struct Config {
     pub(crate) every: Option<Duration>,
     pub(crate) keep: Option<usize>,
     pub(crate) final_dump: bool,
+    pub(crate) thread_signal: Option<Signal>,
     pub(crate) symbolize: bool,
+    /// Whether and when evidence is taken for the day the process is killed.
+    pub(crate) evidence: Option<Evidence>,
     /// Where profiles are served.
     #[cfg(feature = "http")]
     pub(crate) http: Option<String>,
@@ -73,7 +77,9 @@ impl Default for Config {
             every: None,
             keep: Some(DEFAULT_KEEP),
             final_dump: false,
+            thread_signal: None,
             symbolize: true,
+            evidence: None,
             #[cfg(feature = "http")]
             http: None,
             #[cfg(feature = "http")]
@@ -203,6 +209,14 @@ impl Config {
         self
     }
 
+    /// Ask threads for their stacks by this signal: see [`thread::use_signal`](crate::thread::use_signal).
+    ///
+    /// Default: the highest real-time signal that nobody handles or ignores. Text: `thread_signal=SIGRTMIN+3`.
+    pub fn thread_signal(mut self, signal: Signal) -> Config {
+        self.thread_signal = Some(signal);
+        self
+    }
+
     /// Put function names, files and lines into dumps. Reading the binaries' debug information takes time, on the
     /// helper thread, and memory, which is given back to the system after each dump.
     ///
@@ -211,6 +225,36 @@ impl Config {
     pub fn symbolize(mut self, yes: bool) -> Config {
         self.symbolize = yes;
         self
+    }
+
+    /// Keeps evidence in [`Config::dir`] for the case that the kernel kills the process for its memory: a small file that
+    /// says every second how the process is, the first dump, and dumps of this many of its worst moments. `heapsite info`
+    /// reads the file ([the guide](crate::guide::triggers) tells when there is a dump).
+    ///
+    /// Default: none. Text: `evidence=3`, or `none`.
+    pub fn evidence(mut self, worst: usize) -> Config {
+        self.evidence_mut().keep = worst;
+        self
+    }
+
+    /// Time between two dumps of [`Config::evidence`] for the same reason.
+    ///
+    /// Default: 60 s. Text: `evidence_pause=60s`; asks for evidence, too.
+    pub fn evidence_pause(mut self, pause: Duration) -> Config {
+        self.evidence_mut().pause = pause;
+        self
+    }
+
+    /// Share of the control group's limit, percent, at which [`Config::evidence`] makes a dump.
+    ///
+    /// Default: 90. Text: `evidence_at=90`; asks for evidence, too.
+    pub fn evidence_at(mut self, percent: u8) -> Config {
+        self.evidence_mut().at_percent = percent;
+        self
+    }
+
+    fn evidence_mut(&mut self) -> &mut Evidence {
+        self.evidence.get_or_insert(Evidence::new())
     }
 
     /// Serve profiles under `/debug/pprof/` on this address and port, from a thread of heapsite's own, until the
@@ -286,6 +330,26 @@ impl Config {
                 "key `memory`, value `{bytes}`: accepted are at least {LEAST_MEMORY} bytes (1MiB), which the \
                  recorder's first tables need"
             )));
+        }
+        if let Some(evidence) = &self.evidence {
+            let bad = |key: &str, value: &str, accepted: &str| {
+                Err(Error::config(format!(
+                    "key `{key}`, value `{value}`: {accepted}"
+                )))
+            };
+            if evidence.keep == 0 {
+                return bad("evidence", "0", text::EVIDENCE);
+            }
+            if evidence.pause.is_zero() {
+                return bad("evidence_pause", "0", text::DURATIONS);
+            }
+            if !(1..=100).contains(&evidence.at_percent) {
+                return bad(
+                    "evidence_at",
+                    &evidence.at_percent.to_string(),
+                    text::PERCENTS,
+                );
+            }
         }
         if self.keep == Some(0) {
             return Err(Error::config(format!(

@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod error;
+pub mod find;
 pub mod format;
 pub mod guide;
 #[cfg(feature = "http")]
@@ -20,6 +21,8 @@ pub mod push;
 pub mod snapshot;
 pub mod stats;
 pub mod symbolize;
+pub mod task;
+pub mod thread;
 pub mod trigger;
 pub mod view;
 

@@ -27,6 +27,16 @@ pub(super) enum Command {
     Symbolize(Symbolize),
     Merge(Merge),
     Dump(Dump),
+    Watch(Watch),
+    /// List the async tasks that are alive: who spawned them, and where each waits
+    ///
+    /// Of a service (http://HOST:PORT), a list or profile that it wrote, or any pprof profile of goroutines. Of a heap
+    /// profile: tasks by their cells, those that nobody tracked as well, and those that have ended and are still kept.
+    Tasks(Tasks),
+    /// List the threads of a process: what each does, and where it is
+    ///
+    /// Of a service (http://HOST:PORT), a list or profile that it wrote, or a process id (then without stacks).
+    Threads(Census),
 }
 
 /// Show where memory was allocated, the most first
@@ -152,6 +162,91 @@ pub(super) struct Dump {
     pub(super) timeout: Duration,
     #[command(flatten)]
     pub(super) json: Json,
+}
+
+/// Follow a running service in the terminal: its memory as a chart, and the lines that grow
+///
+/// The service serves its profiles (HEAPSITE=http=127.0.0.1:6060, or http::router). Where the output is no terminal, a line
+/// per look is written. HEAPSITE_TOKEN holds the token, if the service wants one.
+#[derive(Debug, Group)]
+pub(super) struct Watch {
+    /// The service: http://HOST:PORT, or the address of its page
+    pub(super) url: String,
+    /// Time between two looks; what there is to see is as old as the service's own history lets it be
+    #[arg(long, default_value = "5s", value_parser = duration)]
+    pub(super) every: Duration,
+    /// End after so many looks
+    #[arg(long, value_name = "LOOKS")]
+    pub(super) count: Option<u64>,
+}
+
+/// Tasks that are alive, or their cells.
+#[derive(Debug, Group)]
+pub(super) struct Tasks {
+    #[command(flatten)]
+    pub(super) census: Census,
+    /// A heap profile taken with the list: shows task cells as well, and which of them belong to tasks that have ended
+    #[arg(long, value_name = "PROFILE", conflicts_with_all = ["alive", "stacks"])]
+    pub(super) heap: Option<String>,
+    /// How many tasks were alive when the heap profile was taken, as tokio's `num_alive_tasks` has it
+    #[arg(long, value_name = "TASKS")]
+    pub(super) alive: Option<u64>,
+    /// The same at an earlier time, a list or a heap profile: what piled up since is shown
+    #[arg(long, value_name = "FILE")]
+    pub(super) base: Option<String>,
+    /// The heap profile that was taken with the list --base
+    #[arg(long, value_name = "PROFILE", requires_all = ["base", "heap"])]
+    pub(super) base_heap: Option<String>,
+    /// How many tasks were alive when the heap profile --base was taken
+    #[arg(long, value_name = "TASKS", requires_all = ["base", "alive"])]
+    pub(super) base_alive: Option<u64>,
+}
+
+/// A list of what is alive.
+#[derive(Debug, Group)]
+pub(super) struct Census {
+    /// A file, `-`, or the http:// address of a service
+    pub(super) profile: String,
+    /// What a row has in common
+    #[arg(long, value_enum, default_value_t = CensusBy::Group)]
+    pub(super) by: CensusBy,
+    /// How many rows to show
+    #[arg(short, value_name = "ROWS", default_value_t = 20)]
+    pub(super) n: usize,
+    /// Show whole stacks, a block for each group
+    #[arg(long, conflicts_with = "json")]
+    pub(super) stacks: bool,
+    /// Columns to use [default: the terminal's; no limit where there is none]
+    #[arg(long, value_name = "COLUMNS")]
+    pub(super) width: Option<usize>,
+    #[command(flatten)]
+    pub(super) json: Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum CensusBy {
+    /// Everything: place, state, name and where it was made
+    Group,
+    /// The line that made it
+    #[value(name = "spawn", alias = "made")]
+    Made,
+    /// The application's line at which it is
+    #[value(name = "place", alias = "await")]
+    Place,
+    State,
+    Name,
+}
+
+impl CensusBy {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            CensusBy::Group => "group",
+            CensusBy::Made => "spawn",
+            CensusBy::Place => "place",
+            CensusBy::State => "state",
+            CensusBy::Name => "name",
+        }
+    }
 }
 
 /// Which rows to show, and how.

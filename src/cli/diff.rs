@@ -9,7 +9,7 @@ use crate::profile::told::Sampling;
 use crate::view::growth::{Change, Sum};
 use crate::view::significance::Verdict;
 use crate::view::top::Layout;
-use crate::view::{self, Growth, units};
+use crate::view::{self, Growth, memory, units};
 use crate::{Error, Profile};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -53,6 +53,11 @@ pub(super) fn run(
             about::origin(&args.new, new),
             span(&growth)
         )?;
+        if let (Some(base), Some(new)) = (base.resources(), new.resources())
+            && let Some(grown) = memory::tasks_grew(&base, &new)
+        {
+            writeln!(out, "{grown}")?;
+        }
         about::losses("base ", base, out)?;
         about::losses("new  ", new, out)?;
         let width = args.rows.width.or(look.width).unwrap_or(usize::MAX);
@@ -172,6 +177,8 @@ fn document(args: &args::Diff, (base, new): (&Profile, &Profile), growth: &Growt
         }
         Value::Object(map)
     });
+    let tasks = |profile: &Profile| profile.resources().and_then(|it| it.tasks.clone());
+    let tasks = tasks(base).zip(tasks(new));
     json!({
         "heapsite": "diff",
         "version": 1,
@@ -184,6 +191,7 @@ fn document(args: &args::Diff, (base, new): (&Profile, &Profile), growth: &Growt
             "base": json::quality(growth.base_value.quality),
             "new": json::quality(growth.new_value.quality),
         },
+        "tasks": tasks.map(|(base, new)| json!({ "base": base, "new": new })),
         "by": growth.by.name(),
         "total": change(&growth.total),
         "rows_in_all": growth.rows.len(),

@@ -3,8 +3,9 @@
 
 use super::args;
 use super::style::Look;
-use super::{Failure, about, input, json, verdict};
+use super::{Failure, about, input, json, killed, verdict};
 use crate::profile::{Cost, HeapFacts, Profile, Tally, ValueType};
+use crate::trigger::evidence::State;
 use crate::view::name::printable;
 use crate::view::{Measure, Value, memory, units};
 use serde_json::json;
@@ -23,7 +24,11 @@ pub(super) fn run(
         }
         (None, None) => {}
     }
-    let profile = input::read(&args.profile)?;
+    let bytes = input::bytes(&args.profile)?;
+    if State::is_meant_by(&bytes) {
+        return killed::run(&args.profile, &bytes, args.json.json, out);
+    }
+    let profile = input::parse(&args.profile, &bytes)?;
     if args.json.json {
         json::write(&document(&args.profile, &profile), out)?;
     } else {

@@ -2,6 +2,9 @@
 #![forbid(unsafe_code)]
 
 use super::fetch;
+use crate::task::Tasks;
+use crate::thread::Threads;
+use crate::trigger::evidence::State;
 use crate::{Error, Profile, Result, format};
 use std::io::Read;
 use std::path::Path;
@@ -11,8 +14,47 @@ use std::path::Path;
 /// # Errors
 /// The name could not be opened or fetched, or its bytes are no profile; names the input.
 pub(super) fn read(name: &str) -> Result<Profile> {
-    let bytes = bytes(name)?;
-    format::read(&bytes).map_err(|error| error.context(display(name)))
+    parse(name, &bytes(name)?)
+}
+
+/// Reads a profile from what was behind a name; a list of tasks or threads is one as well.
+///
+/// # Errors
+/// It is no profile; names the input.
+pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Profile> {
+    if State::is_meant_by(bytes) {
+        return Err(Error::input(format!(
+            "{}: what is left of a process, not a profile; `heapsite info` reads it, and names the dumps that belong to it",
+            display(name)
+        )));
+    }
+    let profile = match Tasks::is_meant_by(bytes) {
+        true => Tasks::read_json(bytes).map(|tasks| tasks.to_profile()),
+        false if Threads::is_meant_by(bytes) => {
+            Threads::read_json(bytes).map(|threads| threads.to_profile())
+        }
+        false => format::read(bytes),
+    };
+    profile.map_err(|error| error.context(display(name)))
+}
+
+/// What is behind a name; a service, which is an address without a path, is asked the question `question` below
+/// `/debug/`, or if it is not heapsite's, for its profile `profile`.
+///
+/// # Errors
+/// Those of [`bytes`].
+pub(super) fn ask(name: &str, question: &str, profile: &str) -> Result<Vec<u8>> {
+    let Some(host) = name
+        .strip_prefix("http://")
+        .map(|rest| rest.trim_end_matches('/'))
+    else {
+        return bytes(name);
+    };
+    if host.contains(['/', '?']) {
+        return bytes(name);
+    }
+    bytes(&format!("http://{host}/debug/{question}"))
+        .or_else(|_| bytes(&format!("http://{host}/debug/pprof/{profile}")))
 }
 
 /// Reads two profiles, both at once where the second is a file. An address or stdin is asked after the first has been read:

@@ -5,6 +5,8 @@
 
 mod about;
 mod args;
+mod cells;
+mod census;
 mod convert;
 mod diff;
 mod dump;
@@ -13,13 +15,16 @@ mod info;
 mod input;
 mod inputs;
 mod json;
+mod killed;
 mod merge;
 mod output;
 mod style;
 mod symbolize;
 mod target;
+mod threads;
 mod top;
 mod verdict;
+mod watch;
 
 use crate::{Error, view};
 use args::{Args, Command};
@@ -133,6 +138,9 @@ fn execute(
         Command::Symbolize(args) => symbolize::run(&args, out, err),
         Command::Merge(args) => merge::run(&args, out, err),
         Command::Dump(args) => dump::run(&args, out),
+        Command::Watch(args) => watch::run(&args, look, out),
+        Command::Threads(args) => threads::run(&args, look, out),
+        Command::Tasks(args) => census::tasks(&args, look, out),
     }
 }
 

@@ -116,6 +116,9 @@ fn growth(base: &Resources, now: &Resources) -> Value {
         more(now.thread_count(), base.thread_count()),
     );
     map.insert("descriptors".into(), more(now.fd_count(), base.fd_count()));
+    if let (Some(now), Some(base)) = (&now.tasks, &base.tasks) {
+        map.insert("tasks".into(), more(now.alive, base.alive));
+    }
     Value::Object(map)
 }
 

@@ -8,13 +8,15 @@ use super::{Config, Signal, push, signal};
 use crate::error::{Error, Result};
 use crate::format::Format;
 
-const KEYS: &str = "interval, memory, signal, dir, format, every, keep, final, symbolize, http, http_history, http_remote, http_token, \
+const KEYS: &str = "interval, memory, signal, dir, format, every, keep, final, symbolize, thread_signal, evidence, evidence_pause, evidence_at, http, http_history, http_remote, http_token, \
      push, push_name, push_labels, push_interval, push_max, push_user, push_password, push_token, push_tenant, push_ca";
 const SIZES: &str =
     "accepted is a whole number of bytes, or one with B, KiB, MiB or GiB, such as 512KiB";
 pub(super) const DURATIONS: &str =
     "accepted is a whole number above 0 with ms, s, m or h, such as 60s";
 pub(super) const FORMATS: &str = "pprof and json";
+pub(super) const EVIDENCE: &str = "accepted is a whole number from 1 to 100, or none";
+pub(super) const PERCENTS: &str = "accepted is a whole number from 1 to 100, in percent";
 pub(super) const KEEPS: &str = "accepted is a whole number from 1, or all";
 
 /// Reads what `HEAPSITE` may hold. Spaces around keys and values are ignored, and so are empty items, so that
@@ -89,7 +91,22 @@ fn set(config: Config, key: &str, value: &str) -> Result<Config, String> {
             _ => return Err(KEEPS.to_owned()),
         },
         "final" => config.final_dump(truth(value)?),
+        "thread_signal" => config
+            .thread_signal(Signal::from_str(value).map_err(|_| signal::accepted().to_string())?),
         "symbolize" => config.symbolize(truth(value)?),
+        "evidence" if value == "none" => Config {
+            evidence: None,
+            ..config
+        },
+        "evidence" => match whole_number(value).filter(|n| (1..=100).contains(n)) {
+            Some(worst) => config.evidence(worst as usize),
+            None => return Err(EVIDENCE.to_owned()),
+        },
+        "evidence_pause" => config.evidence_pause(duration(value)?),
+        "evidence_at" => match whole_number(value).filter(|n| (1..=100).contains(n)) {
+            Some(percent) => config.evidence_at(percent as u8),
+            None => return Err(PERCENTS.to_owned()),
+        },
         "http" | "http_history" | "http_remote" | "http_token" => return http(config, key, value),
         "push" | "push_name" | "push_labels" | "push_interval" | "push_max" | "push_user"
         | "push_password" | "push_token" | "push_tenant" | "push_ca" => {
@@ -205,6 +222,10 @@ mod tests {
                 Config::new().signal(Signal::real_time(3).unwrap()),
             ),
             ("signal=none", Config::new().no_signal()),
+            (
+                "thread_signal=SIGRTMIN+4",
+                Config::new().thread_signal(Signal::real_time(4).unwrap()),
+            ),
             ("dir=/a b=c/d", Config::new().dir("/a b=c/d")),
             ("format=json", Config::new().format(Format::Json)),
             ("format=pprof", Config::new()),
@@ -215,6 +236,15 @@ mod tests {
             ("every=24h", Config::new().every(day)),
             ("every=1440m", Config::new().every(day)),
             ("keep=1", Config::new().keep(1)),
+            ("evidence=5", Config::new().evidence(5)),
+            ("evidence=none", Config::new()),
+            (
+                "evidence_pause=5s,evidence_at=80",
+                Config::new()
+                    .evidence(3)
+                    .evidence_pause(Duration::from_secs(5))
+                    .evidence_at(80),
+            ),
             ("keep=all", Config::new().keep_all()),
             (
                 " final = true , symbolize=false,",

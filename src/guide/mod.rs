@@ -30,11 +30,23 @@ pub mod http {}
 #[doc = include_str!("metrics.md")]
 pub mod metrics {}
 
+#[doc = include_str!("tasks.md")]
+pub mod tasks {}
+
+#[doc = include_str!("task_cells.md")]
+pub mod task_cells {}
+
+#[doc = include_str!("threads.md")]
+pub mod threads {}
+
 #[doc = include_str!("fleets.md")]
 pub mod fleets {}
 
 #[doc = include_str!("leak_checks.md")]
 pub mod leak_checks {}
+
+#[doc = include_str!("leaks.md")]
+pub mod leaks {}
 
 #[doc = include_str!("cli.md")]
 pub mod cli {}

@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod desk;
+pub mod evidence;
 pub(crate) mod report;
 mod schedule;
 mod signal;
@@ -37,6 +38,7 @@ use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::sys;
 use desk::{Desk, Order};
+use evidence::Evidence;
 use schedule::Schedule;
 use sink::Sink;
 use worker::{Manner, Worker};
@@ -111,6 +113,13 @@ impl Config {
                 )),
             }
         }
+        let evidence = match self.evidence {
+            None => None,
+            Some(options) => {
+                let started = Evidence::start(options, sink.dir(), Instant::now());
+                Some(started.map_err(|error| error.context("key `evidence`"))?)
+            }
+        };
         // Stops by itself if something below fails.
         #[cfg(feature = "http")]
         let http = match &self.http {
@@ -139,6 +148,7 @@ impl Config {
             schedule: Schedule::new(Instant::now(), self.every),
             manner,
             final_dump: self.final_dump,
+            evidence,
         };
         let thread = match worker.start() {
             Ok(thread) => Some(thread),
@@ -155,6 +165,10 @@ impl Config {
         desk.wait_until_begun(START_PATIENCE);
         if let Some(why) = wiring::records_nothing() {
             report::line(format_args!("{why}"));
+        }
+        crate::thread::watch();
+        if let Some(signal) = self.thread_signal {
+            crate::thread::use_signal(signal);
         }
         if let Some(bytes) = self.memory {
             wiring::set_memory_limit(bytes);

@@ -1,7 +1,7 @@
 //! Small profiles made by hand, so that every number in a golden file can be checked with a pencil.
 
 use heapsite::format::{json, pprof};
-use heapsite::profile::resources::{Cgroup, Count, HeldMemory, Resources};
+use heapsite::profile::resources::{Cgroup, Count, HeldMemory, Resources, TaskCounts};
 use heapsite::profile::{
     Cohort, Function, FunctionId, HeapFacts, LifetimeBucket, Line, Location, LocationId, Loss,
     Mapping, MappingId, Profile, Sample, SiteDetail, Tally, ValueType,
@@ -214,6 +214,14 @@ fn held(uptime: u64, free: u64, workers: u64) -> Profile {
     };
     resources.threads = vec![count("worker", workers), count("main", 1)];
     resources.fds = vec![count("socket", 5 * workers), count("file", 3)];
+    let mut tasks = TaskCounts::default();
+    tasks.by_spawn_site = vec![
+        count("src/mail.rs:12:5", 100 * workers),
+        count("src/main.rs:40:9", 3),
+    ];
+    (tasks.alive, tasks.completed) = (100 * workers + 3, 7_000);
+    tasks.started = tasks.alive + tasks.completed;
+    resources.tasks = Some(tasks);
     let mut cgroup = Cgroup::default();
     (cgroup.current_bytes, cgroup.limit_bytes) = (200 << 20, Some(512 << 20));
     resources.cgroup = Some(cgroup);

@@ -4,7 +4,10 @@ use super::Scene;
 use std::path::Path;
 
 fn check(name: &str, args: &str) {
-    let scene = Scene::new();
+    check_in(&Scene::new(), name, args);
+}
+
+pub(super) fn check_in(scene: &Scene, name: &str, args: &str) {
     let args: Vec<&str> = args.split_whitespace().collect();
     let found = format!("$ heapsite {}\n{}", args.join(" "), scene.run(&args).ok());
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -53,6 +56,19 @@ golden! {
     diff_cum_by_function: "diff base.json new.json --cum --by function -s alloc_space --width 120";
     diff_by_thread: "diff base.json new.json --by thread --width 100";
     diff_of_the_same: "diff new.json new.json --width 100";
+    diff_tasks: "diff held-base.json held-now.json --width 100";
+    diff_of_tasks: "diff tasks-base.json tasks-new.json --width 100";
+    diff_of_tasks_by_site: "diff tasks-base.json tasks-new.json --by site --width 100";
+    diff_of_goroutines: "diff goroutines-base.txt goroutines-new.txt --width 100";
+    top_of_tasks: "top tasks-new.json --width 100";
+    tasks: "tasks tasks-new.json --width 100";
+    tasks_by_spawn: "tasks tasks-new.json --by spawn --width 100";
+    tasks_stacks: "tasks tasks-new.json --stacks";
+    threads: "threads threads.json --width 100";
+    threads_by_name: "threads threads.json --by name --width 100";
+    threads_stacks: "threads threads.json --stacks";
+    top_of_threads: "top threads.json --width 100";
+    tasks_of_goroutines: "tasks goroutines.txt --width 100";
     info: "info new.json";
     info_exact: "info exact-new.json";
     info_go: "info go.pb.gz";

@@ -163,6 +163,13 @@ fn a_verdict_has_the_promised_keys() {
     assert_eq!(verdict["grew_most"], "free");
     assert_eq!(verdict["growth"]["free"], 70 << 20);
     assert_eq!(verdict["growth"]["threads"], 8);
+    assert_eq!(verdict["growth"]["tasks"], 800);
+    let diff = json(
+        &scene,
+        &["diff", "held-base.json", "held-now.json", "--json"],
+    );
+    assert_eq!(diff["tasks"]["new"]["alive"], 1203);
+    assert_eq!(diff["tasks"]["base"]["by_spawn_site"][0]["count"], 400);
     let one = json(&scene, &["info", "held-now.json", "--json"]);
     assert_eq!(one["resources"], verdict["now_resources"]);
     assert_eq!(

@@ -4,11 +4,14 @@
 //! Read the difference before committing it.
 #![cfg(feature = "cli")]
 
+mod census;
 mod dump;
 mod errors;
 mod fixtures;
 mod foreign;
 mod golden;
+mod killed;
+mod lists;
 mod machine;
 mod merges;
 mod outputs;
@@ -38,6 +41,7 @@ impl Scene {
     fn new() -> Scene {
         let dir = tempfile::tempdir().unwrap();
         fixtures::write_all(dir.path());
+        lists::write_all(dir.path());
         Scene { dir }
     }
 

@@ -1,5 +1,6 @@
 //! Triggers, each scenario in its own process. Run some with `cargo test --test triggers -- PART_OF_NAME`.
 
+mod evidence;
 mod exit;
 mod files;
 mod fork;
@@ -20,6 +21,7 @@ static HEAP: heapsite::Heapsite = heapsite::Heapsite::system();
 fn main() -> std::process::ExitCode {
     let scenarios = [
         signals::SCENARIOS,
+        evidence::SCENARIOS,
         exit::SCENARIOS,
         files::SCENARIOS,
         fork::SCENARIOS,
