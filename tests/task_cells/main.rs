@@ -289,7 +289,9 @@ fn accused(name: &str, by: fn(&Held) -> bool) {
             assert_eq!(found.len(), 1, "{found:#?}\n{:#?}", outcome.last().sites);
             let found = &found[0];
             assert_eq!(found.site.spawned_at.line, planted.line, "{found}");
-            assert!(found.site.held.first().is_some_and(by), "{found:#?}");
+            // A `Vec` of 32,000 handles is one block of 256 KiB, which is not sampled once in 55 times.
+            let held = found.site.held.first();
+            assert!(held.map_or(interval > 1, by), "{found:#?}");
             let text = found.to_string();
             assert!(text.contains(&format!(".rs:{}", planted.line)), "{text}");
             if interval == 1 {
