@@ -32,6 +32,10 @@ fn tasks_and_threads_are_read() {
     for thread in waiting {
         thread.join().unwrap();
     }
+    #[cfg_attr(
+        not(feature = "task"),
+        expect(unused_mut, reason = "tasks come with the feature")
+    )]
     let mut kinds = vec![("threads", "waits_at_the_gate", "thread:", before, after)];
     #[cfg(feature = "task")]
     {
