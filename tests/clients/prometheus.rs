@@ -45,7 +45,7 @@ fn rules_are_valid_and_fire_when_they_should() {
         let mut command = Command::new(tool("promtool"));
         output(command.args(args).current_dir(MONITORING))
     };
-    assert!(promtool(&["check", "rules", "alerts.yml"]).contains("3 rules found"));
+    assert!(promtool(&["check", "rules", "alerts.yml"]).contains("4 rules found"));
     promtool(&["test", "rules", "alerts_test.yml"]);
     promtool(&["check", "config", "prometheus.yml"]);
 }
