@@ -133,7 +133,9 @@ pub(super) fn place(stack: &[Frame]) -> (Option<Frame>, Option<String>) {
     // Distributions build the C library in its own folder.
     let of_c = |frame: &&Frame| frame.file.starts_with("./") || frame.file.contains("/sysdeps/");
     let own = |frame: &&Frame| !of_c(frame) && is_plumbing(&frame.function, &frame.file).is_none();
+    // Without one, as in a runtime's idle worker: what the C library was called by.
     let at = stack.iter().position(|frame| own(&frame));
+    let at = at.or_else(|| stack.iter().position(|frame| !of_c(&frame)));
     let within = at.map_or(stack.len(), |at| at).checked_sub(1);
     let within = within.and_then(|at| stack.get(at));
     (
