@@ -4,6 +4,7 @@
 use std::io;
 use std::sync::{Mutex, TryLockError};
 use std::thread::{self, JoinHandle};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::record;
 use crate::record::local::Ignore;
@@ -35,6 +36,13 @@ pub(crate) fn spawn<R: Send + 'static>(
 /// profile should show neither how this one was written nor what heapsite keeps for itself. Guards nest.
 pub(crate) fn own_work() -> Ignore {
     Ignore::new()
+}
+
+/// The time of day, nanoseconds since the Unix epoch; 0: the clock is before it.
+pub(crate) fn now_nanos() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos().min(i64::MAX as u128) as i64)
 }
 
 /// What is worth remembering from one call to the next, for the whole process.

@@ -9,8 +9,6 @@ mod names;
 pub(crate) mod scope;
 pub(crate) mod totals;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use crate::profile::{Cohort, HeapFacts, LifetimeBucket, Mapping, Profile, SiteDetail, Tally};
 use crate::record::local::Ignore;
 use crate::record::sampler::objects_from_fixed;
@@ -94,9 +92,7 @@ fn without(blocks: &[scope::Block]) -> Snapshot {
     let _own_work = Ignore::new();
     record::note_loaded_code();
     let mut snapshot = Snapshot {
-        time_nanos: SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_nanos().min(i64::MAX as u128) as i64),
+        time_nanos: crate::helper::now_nanos(),
         mappings: symbolize::mappings::current(),
         ..Snapshot::default()
     };

@@ -2,8 +2,6 @@
 //! missing profile for a broken service.
 #![forbid(unsafe_code)]
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use axum::http::StatusCode;
 use axum::response::Response;
 
@@ -83,9 +81,7 @@ impl Nothing {
             period_type: sample_types.last().cloned(),
             sample_types,
             period: 1,
-            time_nanos: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_nanos().min(i64::MAX as u128) as i64),
+            time_nanos: crate::helper::now_nanos(),
             comments: vec![format!("{} profile of heapsite. {}", self.name, self.about)],
             ..Profile::default()
         }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::slot::{self, Phase, Seen};
 use super::told::{SpawnSite, Stack, State, Task, Tasks};
@@ -91,9 +91,7 @@ fn told(mut seen: Vec<Seen>) -> Tasks {
         name: task.name,
     });
     Tasks {
-        time_nanos: SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_nanos().min(i64::MAX as u128) as i64),
+        time_nanos: crate::helper::now_nanos(),
         pid: std::process::id(),
         executable: std::env::current_exe().map_or_else(
             |_| String::new(),

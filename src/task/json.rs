@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::told::{SpawnSite, Stack, State, Task, Tasks};
 use crate::error::{Error, Result};
-use crate::view::stacks::{StackTable, Stacks, is_document};
+use crate::view::stacks::{StackTable, Stacks, check_document, is_document, write_document};
 
 const FORMAT: &str = "heapsite-tasks";
 const VERSION: u32 = 1;
@@ -79,10 +79,7 @@ impl Tasks {
             spawn_sites: self.spawn_sites.clone(),
             stacks: stacks.table(),
         };
-        serde_json::to_writer(&mut *out, &document)
-            .map_err(std::io::Error::from)
-            .and_then(|()| out.write_all(b"\n"))
-            .map_err(|error| Error::io("cannot write the tasks", error))
+        write_document(&document, "tasks", out)
     }
 
     /// Whether these bytes are meant to be such a document.
@@ -98,12 +95,8 @@ impl Tasks {
         let wrong = |what: String| Error::input(format!("not a whole list of tasks: {what}"));
         let document: Document =
             serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
-        if document.format != FORMAT || document.version > VERSION {
-            return Err(wrong(format!(
-                "format {:?}, version {}; accepted is {FORMAT:?} up to version {VERSION}",
-                document.format, document.version
-            )));
-        }
+        let found = (document.format.as_str(), document.version);
+        check_document(found, (FORMAT, VERSION)).map_err(wrong)?;
         let stacks = document.stacks.stacks().map_err(wrong)?;
         let sites = document.spawn_sites.len();
         let tasks = document.tasks.into_iter().enumerate();

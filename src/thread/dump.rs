@@ -2,12 +2,12 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::told::{NoStack, Stack, Thread, Threads};
 use super::{created, proc, stacks};
 use crate::error::{Error, Result};
-use crate::helper::{Remembered, own_work};
+use crate::helper::{Remembered, now_nanos, own_work};
 use crate::profile::{LocationId, Profile};
 use crate::stats::threads::ids;
 use crate::symbolize::stacks::name_stacks_with;
@@ -129,12 +129,6 @@ fn thread(
         is_cut,
         created_from: None,
     }
-}
-
-fn now_nanos() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_nanos().min(i64::MAX as u128) as i64)
 }
 
 /// Stacks that are remembered, some 3 KiB each; a program that has more has all of them named anew.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::told::{NoStack, Stack, State, Thread, Threads};
 use crate::error::{Error, Result};
-use crate::view::stacks::{StackTable, Stacks, is_document};
+use crate::view::stacks::{StackTable, Stacks, check_document, is_document, write_document};
 
 const FORMAT: &str = "heapsite-threads";
 const VERSION: u32 = 1;
@@ -76,10 +76,7 @@ impl Threads {
             places_lost: self.places_lost,
             stacks: stacks.table(),
         };
-        serde_json::to_writer(&mut *out, &document)
-            .map_err(std::io::Error::from)
-            .and_then(|()| out.write_all(b"\n"))
-            .map_err(|error| Error::io("cannot write the threads", error))
+        write_document(&document, "threads", out)
     }
 
     /// Whether these bytes are meant to be such a document.
@@ -95,12 +92,8 @@ impl Threads {
         let wrong = |what: String| Error::input(format!("not a whole list of threads: {what}"));
         let document: Document =
             serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
-        if document.format != FORMAT || document.version > VERSION {
-            return Err(wrong(format!(
-                "format {:?}, version {}; accepted is {FORMAT:?} up to version {VERSION}",
-                document.format, document.version
-            )));
-        }
+        let found = (document.format.as_str(), document.version);
+        check_document(found, (FORMAT, VERSION)).map_err(wrong)?;
         let stacks = document.stacks.stacks().map_err(wrong)?;
         let threads = document.threads.into_iter().enumerate();
         let threads = threads.map(|(place, row)| {

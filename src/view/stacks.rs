@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::Frame;
+use crate::Error;
 
 /// Whether a document begins with `"format": FORMAT`, however it is spaced.
 pub(crate) fn is_document(bytes: &[u8], format: &str) -> bool {
@@ -14,6 +16,29 @@ pub(crate) fn is_document(bytes: &[u8], format: &str) -> bool {
     let start = start.iter().filter(|byte| !byte.is_ascii_whitespace());
     let wanted = format!("{{\"format\":\"{format}\"");
     start.take(wanted.len()).eq(wanted.as_bytes())
+}
+
+/// Writes a document on one line; `what` it is of, for the error.
+pub(crate) fn write_document(
+    document: &impl Serialize,
+    what: &str,
+    out: &mut dyn Write,
+) -> crate::Result<()> {
+    serde_json::to_writer(&mut *out, document)
+        .map_err(std::io::Error::from)
+        .and_then(|()| out.write_all(b"\n"))
+        .map_err(|error| Error::io(format!("cannot write the {what}"), error))
+}
+
+/// Whether a document is one that this version reads: its format and version, and those that are accepted.
+pub(crate) fn check_document(found: (&str, u32), accepted: (&str, u32)) -> Result<(), String> {
+    match found.0 == accepted.0 && found.1 <= accepted.1 {
+        true => Ok(()),
+        false => Err(format!(
+            "format {:?}, version {}; accepted is {:?} up to version {}",
+            found.0, found.1, accepted.0, accepted.1
+        )),
+    }
 }
 
 /// The tables as they are written.

@@ -1,8 +1,6 @@
 //! A process at a glance: cheap enough for every second.
 #![forbid(unsafe_code)]
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde::{Deserialize, Serialize};
 
 use crate::helper::own_work;
@@ -52,9 +50,7 @@ pub(super) fn take() -> Look {
     let live = stats::heap().live;
     let group = stats::nearest_limit().unwrap_or_default();
     Look {
-        time_nanos: SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_nanos().min(i64::MAX as u128) as i64),
+        time_nanos: crate::helper::now_nanos(),
         rss_bytes: stats::process::rss_bytes(),
         live_bytes: live.bytes,
         live_error_bytes: live.bytes_error,
