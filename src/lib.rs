@@ -24,6 +24,7 @@ pub mod symbolize;
 pub mod task;
 pub mod thread;
 pub mod trigger;
+pub mod verdict;
 pub mod view;
 
 #[cfg(feature = "cli")]

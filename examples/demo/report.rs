@@ -1,14 +1,15 @@
-//! The difference of two dumps, as `heapsite diff` prints it, next to what the demo planted.
+//! The verdict on two dumps and their difference, as `heapsite leaks` and `heapsite diff` print them, next to what the demo
+//! planted.
 
 use std::fs::{self, File};
 use std::path::Path;
 
-use heapsite::Profile;
 use heapsite::format::{self, Format};
 use heapsite::view::growth::{Sum, growth};
 use heapsite::view::table::Paint;
 use heapsite::view::top::Layout;
 use heapsite::view::{self, Blame, By};
+use heapsite::{Profile, verdict};
 use serde_json::json;
 
 use crate::Result;
@@ -25,10 +26,19 @@ pub(crate) struct Planted {
 
 /// Prints the report and, as the last line, the same as JSON.
 pub(crate) fn print(before: &Path, after: &Path, planted: Planted) -> Result<()> {
-    let (base, new) = (read(before)?, read(after)?);
+    let both = [read(before)?, read(after)?];
+    println!(
+        "\n$ heapsite leaks {} {}",
+        before.display(),
+        after.display()
+    );
+    let verdict = verdict::judge(&both, &verdict::Options::default())?;
+    verdict.write_answer(&verdict::Layout::default(), &mut std::io::stdout())?;
+
+    let [base, new] = &both;
     let growth = growth(
-        &base,
-        &new,
+        base,
+        new,
         Some("inuse_space"),
         By::Line,
         Blame::Application,
@@ -63,7 +73,7 @@ pub(crate) fn print(before: &Path, after: &Path, planted: Planted) -> Result<()>
     );
 
     let viewable = after.with_extension("pb.gz");
-    Format::Pprof.write(&new, &mut File::create(&viewable)?)?;
+    Format::Pprof.write(new, &mut File::create(&viewable)?)?;
     println!("\nlook for yourself:");
     println!(
         "  cargo run --release --features cli -- top {}",

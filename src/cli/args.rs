@@ -2,7 +2,10 @@
 #![forbid(unsafe_code)]
 
 use crate::config::Signal;
+use crate::find::Counter;
+use crate::verdict::Cause;
 use crate::view;
+use clap::builder::PossibleValuesParser;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +23,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    Leaks(Leaks),
     Top(Top),
     Diff(Diff),
     Info(Info),
@@ -37,6 +41,44 @@ pub(super) enum Command {
     ///
     /// Of a service (http://HOST:PORT), a list or profile that it wrote, or a process id (then without stacks).
     Threads(Census),
+}
+
+/// Tell why the memory grows: what leaks, since when, how fast, how sure that is, and what to do
+///
+/// One JSON dump is enough: births and lifetimes are in it. Several of one process add a trend, and what of the process
+/// grew. A service (http://HOST:PORT) is asked for a dump and for its history.
+#[derive(Debug, Group)]
+pub(super) struct Leaks {
+    /// Profiles of one process: files, folders of such, `-`, @FILE for those that FILE names; or a service's address
+    #[arg(required = true)]
+    pub(super) profiles: Vec<String>,
+    /// Of a service: how many dumps to take
+    #[arg(long, value_name = "DUMPS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) looks: u32,
+    /// Of a service: time between two dumps
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub(super) every: Duration,
+    /// Of a service: ask the allocator to give free memory back, and tell what it did. Requests may wait meanwhile
+    #[arg(long)]
+    pub(super) trim: bool,
+    /// Count growth by something else than time: its name, and what it stood at in each profile, such as
+    /// request=1200,5100,9300
+    #[arg(long, value_name = "UNIT=COUNTS", value_parser = per)]
+    pub(super) per: Option<Counter>,
+    /// How often a process in which nothing leaks may have any line accused
+    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.01, value_parser = probability)]
+    pub(super) level: f64,
+    /// Exit with 1 if one of these is found: leak, tasks, filling, threads, descriptors, allocator, peak, foreign, or any
+    #[arg(long, value_name = "CAUSES", value_delimiter = ',', value_parser = causes())]
+    pub(super) fail_on: Vec<String>,
+    /// How many lines that grow to show
+    #[arg(short, value_name = "LINES", default_value_t = 5)]
+    pub(super) n: usize,
+    /// Columns to use [default: the terminal's, or 100]
+    #[arg(long, value_name = "COLUMNS")]
+    pub(super) width: Option<usize>,
+    #[command(flatten)]
+    pub(super) json: Json,
 }
 
 /// Show where memory was allocated, the most first
@@ -327,6 +369,32 @@ pub(super) enum Target {
     Pprof,
     Json,
     Folded,
+}
+
+fn causes() -> PossibleValuesParser {
+    let names = Cause::FOUND.iter().map(|cause| cause.name());
+    names.chain(["any"]).into()
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok();
+    number
+        .filter(|&level| level > 0.0 && level < 1.0)
+        .ok_or_else(|| "a number between 0 and 1 is accepted, such as 0.01".to_owned())
+}
+
+fn per(text: &str) -> Result<Counter, String> {
+    let accepted = "a name and a count for each profile are accepted, such as request=1200,5100";
+    let (unit, values) = text.split_once('=').ok_or(accepted)?;
+    let values = values.split(',').map(|value| value.trim().parse::<f64>());
+    let values: Result<Vec<f64>, _> = values.collect();
+    match (unit.trim(), values) {
+        ("", _) | (_, Err(_)) => Err(accepted.to_owned()),
+        (unit, Ok(values)) => Ok(Counter {
+            unit: unit.to_owned(),
+            values,
+        }),
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -16,8 +16,10 @@ mod input;
 mod inputs;
 mod json;
 mod killed;
+mod leaks;
 mod merge;
 mod output;
+mod service;
 mod style;
 mod symbolize;
 mod target;
@@ -133,6 +135,7 @@ fn execute(
     match args.command {
         Command::Top(args) => top::run(&args, look, out, err),
         Command::Diff(args) => diff::run(&args, look, out, err),
+        Command::Leaks(args) => leaks::run(&args, look, out, err),
         Command::Info(args) => info::run(&args, look, out),
         Command::Convert(args) => convert::run(&args, out, err),
         Command::Symbolize(args) => symbolize::run(&args, out, err),

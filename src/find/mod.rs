@@ -242,18 +242,7 @@ pub fn leaks(profiles: &[Profile], options: &Options) -> Result<Findings> {
         findings.add(&history, judgement, trend, per_second, advice);
     }
     findings.sort();
-    findings.advice = rules::advise(&Evidence {
-        place: None,
-        class: None,
-        thing: Thing::Other,
-        functions: &[],
-        mean_size: 0.0,
-        live_share: 0.0,
-        alloc_share: 0.0,
-        peak_share: 0.0,
-        left_of_peak: 1.0,
-        process: options.process,
-    });
+    findings.advice = rules::advise_process(options.process);
     Ok(findings)
 }
 

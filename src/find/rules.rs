@@ -112,6 +112,22 @@ pub fn advise(evidence: &Evidence<'_>) -> Vec<Advice> {
     advice
 }
 
+/// The rules that fire for a process as a whole, the surest first.
+pub fn advise_process(process: Process) -> Vec<Advice> {
+    advise(&Evidence {
+        place: None,
+        class: None,
+        thing: Thing::Other,
+        functions: &[],
+        mean_size: 0.0,
+        live_share: 0.0,
+        alloc_share: 0.0,
+        peak_share: 0.0,
+        left_of_peak: 1.0,
+        process,
+    })
+}
+
 impl Rule {
     fn advice(&self) -> Advice {
         let Rule {

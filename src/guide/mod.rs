@@ -48,6 +48,9 @@ pub mod leak_checks {}
 #[doc = include_str!("leaks.md")]
 pub mod leaks {}
 
+#[doc = include_str!("verdict.md")]
+pub mod verdict {}
+
 #[doc = include_str!("cli.md")]
 pub mod cli {}
 

@@ -10,8 +10,9 @@ use super::table::{Paint, Tone};
 use super::units;
 use crate::profile::resources::{HeldMemory, MemoryPart, MemoryParts, Resources};
 
+pub(crate) use counts::has_grown;
 pub use counts::tasks_grew;
-use counts::{alive, count_change, counts, has_grown};
+use counts::{alive, count_change, counts};
 
 /// Changes below this are not spoken of as growth, bytes.
 pub(crate) const SMALL: i64 = 1 << 20;
@@ -277,6 +278,12 @@ fn others(base: &Resources, now: &Resources) -> Vec<String> {
 /// standard error of what is live.
 pub fn largest_growth(base: &MemoryParts, now: &MemoryParts) -> Option<(MemoryPart, i64)> {
     grown(base, now).max_by_key(|&(_, growth)| growth)
+}
+
+/// By how much a part grew, by the same rule.
+pub(crate) fn grew(base: &MemoryParts, now: &MemoryParts, part: MemoryPart) -> Option<i64> {
+    let same = |&(grown, _): &(MemoryPart, i64)| grown == part;
+    grown(base, now).find(same).map(|(_, growth)| growth)
 }
 
 fn grown(base: &MemoryParts, now: &MemoryParts) -> impl Iterator<Item = (MemoryPart, i64)> {

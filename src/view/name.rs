@@ -65,7 +65,7 @@ pub fn fit(frame: &Frame, width: usize) -> String {
 }
 
 /// A source path without what is the same on every machine: the toolchain's or the registry's folder.
-fn source(path: &str) -> &str {
+pub(crate) fn source(path: &str) -> &str {
     if let Some((_, rest)) = path.split_once("/registry/src/") {
         return rest.split_once('/').map_or(rest, |(_, package)| package);
     }
@@ -100,6 +100,17 @@ pub fn fit_function(name: &str, width: usize) -> String {
         }
     }
     plain
+}
+
+/// The function and what it belongs to: `MetricsCache::set` of `shop::cache::MetricsCache<K, V>::set`.
+pub(crate) fn short_function(name: &str) -> String {
+    let plain = without_arguments(&printable(name), DEPTH).replace("<…>", "");
+    let segments = segments(&plain);
+    let named = segments
+        .iter()
+        .rposition(|segment| !segment.starts_with('{'))
+        .unwrap_or(0);
+    segments[named.saturating_sub(1)..].join("::")
 }
 
 /// `Vec<u8>::push` as `Vec<…>::push`. A leading `<T as Trait>` keeps its outermost level.

@@ -8,8 +8,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::super::service::Service;
 use super::gone;
-use super::look::{Look, Service, Window};
+use super::look::{Look, Window};
 use crate::{Error, Result};
 
 /// An answer, or why there is none.
@@ -59,7 +60,7 @@ impl Asker {
 
     /// Fetches a profile into the working directory; returns the file's name.
     pub(super) fn dump(&self) -> Result<String> {
-        let bytes = self.service.profile()?;
+        let bytes = self.service.profile("pprof")?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let name = format!(
             "heapsite.{}.pb.gz",
@@ -82,7 +83,7 @@ fn ask_again_and_again(
 ) {
     let mut window = Window::default();
     loop {
-        if results.send(service.look(window)).is_err() {
+        if results.send(Look::at(service, window)).is_err() {
             return;
         }
         match changes.recv_timeout(every) {

@@ -3,17 +3,10 @@
 
 use serde::Deserialize;
 
-use super::super::fetch;
+use super::super::service::Service;
+use crate::Result;
 use crate::view::name::printable;
 use crate::view::units;
-use crate::{Error, Result};
-
-/// Where the page's questions are answered.
-#[derive(Clone, Debug)]
-pub(super) struct Service {
-    /// Ends with `/debug/heapsite/api/`.
-    api: String,
-}
 
 /// How far back the comparison begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,48 +85,16 @@ pub(super) struct Line {
     pub(super) allocated: Option<f64>,
 }
 
-impl Service {
-    /// # Errors
-    /// It is no address of a service.
-    pub(super) fn new(url: &str) -> Result<Service> {
-        let wrong = || {
-            Error::input(format!(
-                "{url}: accepted is the address of a service, such as http://127.0.0.1:6060"
-            ))
-        };
-        let rest = url.strip_prefix("http://").ok_or_else(wrong)?;
-        let rest = rest.split(['?', '#']).next().unwrap_or(rest);
-        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        if host.is_empty() {
-            return Err(wrong());
-        }
-        // The router may be nested under a path of the program's own.
-        let prefix = match path.find("/debug/") {
-            Some(at) => &path[..at],
-            None => path.trim_end_matches('/'),
-        };
-        Ok(Service {
-            api: format!("http://{host}{prefix}/debug/heapsite/api/"),
-        })
-    }
-
-    fn ask<T: for<'d> Deserialize<'d>>(&self, question: &str) -> Result<T> {
-        let url = format!("{}{question}", self.api);
-        let bytes = fetch::get(&url)?;
-        serde_json::from_slice(&bytes).map_err(|error| {
-            Error::input(format!("{url}: not the answer of a heapsite page: {error}"))
-        })
-    }
-
+impl Look {
     /// # Errors
     /// The service does not answer, or not as a page of heapsite's does.
-    pub(super) fn look(&self, window: Window) -> Result<Look> {
-        let overview: Overview = self.ask("overview")?;
-        let history: History = self.ask("history")?;
+    pub(super) fn at(service: &Service, window: Window) -> Result<Look> {
+        let overview: Overview = service.ask("overview")?;
+        let history: History = service.ask("history")?;
         let moments = history.moments;
         let base = base(&moments, window);
         let diff = match (moments.id.get(base), moments.id.last()) {
-            (Some(base), Some(now)) => self.ask(&format!("diff?base={base}&now={now}"))?,
+            (Some(base), Some(now)) => service.ask(&format!("diff?base={base}&now={now}"))?,
             _ => Diff::default(),
         };
         Ok(Look {
@@ -146,14 +107,6 @@ impl Service {
             base,
             diff,
         })
-    }
-
-    /// A profile of now, as a pprof file's bytes.
-    ///
-    /// # Errors
-    /// As [`Service::look`].
-    pub(super) fn profile(&self) -> Result<Vec<u8>> {
-        fetch::get(&format!("{}profile", self.api))
     }
 }
 
@@ -272,30 +225,6 @@ pub(super) fn from_answers(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_lead_to_the_api() {
-        for (url, api) in [
-            ("http://h:1", "http://h:1/debug/heapsite/api/"),
-            ("http://h:1/", "http://h:1/debug/heapsite/api/"),
-            ("http://h/debug/heapsite/", "http://h/debug/heapsite/api/"),
-            (
-                "http://h/debug/pprof/heap?gc=1",
-                "http://h/debug/heapsite/api/",
-            ),
-            (
-                "http://h/admin/debug/heapsite/#x",
-                "http://h/admin/debug/heapsite/api/",
-            ),
-            ("http://h/admin", "http://h/admin/debug/heapsite/api/"),
-        ] {
-            assert_eq!(Service::new(url).unwrap().api, api);
-        }
-        for wrong in ["h:1", "https://h", "http:///debug", ""] {
-            let error = Service::new(wrong).unwrap_err().to_string();
-            assert!(error.contains("accepted is the address"), "{error}");
-        }
-    }
 
     #[test]
     fn a_window_begins_with_its_oldest_moment() {

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use ratatui::crossterm::event::{self, Event};
 
+use super::service::Service;
 use super::style::Look as Style;
 use super::{Failure, args};
 use crate::Error;
@@ -31,7 +32,7 @@ pub(super) fn run(
     style: &Style,
     out: &mut dyn Write,
 ) -> Result<ExitCode, Failure> {
-    let service = look::Service::new(&args.url)?;
+    let service = Service::new(&args.url)?;
     let asker = Asker::start(service, args.every)?;
     match std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
         true => on_screen(args, style, &asker),

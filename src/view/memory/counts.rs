@@ -50,11 +50,13 @@ pub(super) fn count_change(
     };
     let [before, after] = [total(base), total(now)];
     let mut text = format!("{} → {}", units::count(before), units::count(after));
-    let known: std::collections::BTreeSet<&str> = base
+    // Where one of the two has a total only, what has a name did not grow from nothing.
+    let is_bare = |all: &[Count]| all.iter().all(|part| part.name.is_empty());
+    let both_named = [base, now]
         .iter()
-        .chain(now)
-        .map(|part| part.name.as_str())
-        .collect();
+        .all(|all| all.is_empty() || !is_bare(all));
+    let named = base.iter().chain(now).filter(|_| both_named);
+    let known: std::collections::BTreeSet<&str> = named.map(|part| part.name.as_str()).collect();
     let mut changes: Vec<(i64, &str)> = known
         .into_iter()
         .filter(|name| !name.is_empty())
@@ -98,7 +100,7 @@ pub fn tasks_grew(base: &Resources, now: &Resources) -> Option<String> {
     ))
 }
 
-pub(super) fn has_grown(before: u64, after: u64) -> bool {
+pub(crate) fn has_grown(before: u64, after: u64) -> bool {
     let more = after.saturating_sub(before);
     more >= 4 && more >= before / 10
 }
