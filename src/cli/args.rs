@@ -30,6 +30,7 @@ pub(super) enum Command {
     Convert(Convert),
     Symbolize(Symbolize),
     Merge(Merge),
+    Report(Report),
     Dump(Dump),
     Watch(Watch),
     /// List the async tasks that are alive: who spawned them, and where each waits
@@ -149,7 +150,7 @@ pub(super) struct Convert {
     #[arg(long, value_name = "TYPE")]
     pub(super) sample_type: Option<String>,
     #[command(flatten)]
-    pub(super) json: Report,
+    pub(super) json: Said,
 }
 
 /// Give names to a profile of addresses, from binaries of the same build
@@ -166,7 +167,7 @@ pub(super) struct Symbolize {
     #[command(flatten)]
     pub(super) output: Output,
     #[command(flatten)]
-    pub(super) json: Report,
+    pub(super) json: Said,
 }
 
 /// Add profiles up
@@ -181,7 +182,22 @@ pub(super) struct Merge {
     #[command(flatten)]
     pub(super) output: Output,
     #[command(flatten)]
-    pub(super) json: Report,
+    pub(super) json: Said,
+}
+
+/// Write one HTML file with everything, to attach to a ticket: verdict, memory, lines, flame graph, trend
+///
+/// The file needs no network and no server. Several profiles are of one process, in any order.
+#[derive(Debug, Group)]
+pub(super) struct Report {
+    /// Profiles: files, folders of such, `-` or http:// addresses; @FILE for those that FILE names
+    #[arg(required = true)]
+    pub(super) profiles: Vec<String>,
+    /// The file to write, or `-` for stdout
+    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    pub(super) output: PathBuf,
+    #[command(flatten)]
+    pub(super) json: Said,
 }
 
 /// Ask a running process for a dump, wait for the file and print its path
@@ -347,7 +363,7 @@ pub(super) struct Json {
 }
 
 #[derive(Debug, Group)]
-pub(super) struct Report {
+pub(super) struct Said {
     /// Say on stdout, as JSON for machines, what was read, written and left out
     #[arg(long)]
     pub(super) json: bool,

@@ -11,6 +11,7 @@ mod convert;
 mod diff;
 mod dump;
 mod fetch;
+mod html;
 mod info;
 mod input;
 mod inputs;
@@ -136,6 +137,7 @@ fn execute(
         Command::Top(args) => top::run(&args, look, out, err),
         Command::Diff(args) => diff::run(&args, look, out, err),
         Command::Leaks(args) => leaks::run(&args, look, out, err),
+        Command::Report(args) => html::run(&args, out, err),
         Command::Info(args) => info::run(&args, look, out),
         Command::Convert(args) => convert::run(&args, out, err),
         Command::Symbolize(args) => symbolize::run(&args, out, err),

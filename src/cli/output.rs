@@ -89,11 +89,7 @@ pub(super) fn write(
         Format::Folded => folded::write(profile, sample_type, &mut bytes)?,
         format => format.write(profile, &mut bytes)?,
     }
-    if output.output.as_os_str() == "-" {
-        out.write_all(&bytes)?;
-    } else {
-        replace(&output.output, &bytes, out)?;
-    }
+    self::bytes(&output.output, &bytes, out)?;
     let notes = notes(profile, format);
     for note in notes.iter().filter(|_| !json) {
         // A note that cannot be shown is no reason to fail: the file is written.
@@ -155,6 +151,19 @@ fn notes(profile: &Profile, format: Format) -> Vec<String> {
         _ => {}
     }
     notes
+}
+
+/// Writes bytes to a file or to stdout (`-`), whole or not at all.
+pub(super) fn bytes(path: &Path, bytes: &[u8], out: &mut dyn Write) -> Result<(), Failure> {
+    match path.as_os_str() == "-" {
+        true => Ok(out.write_all(bytes)?),
+        false => replace(path, bytes, out),
+    }
+}
+
+/// Whether what is written there comes out at stdout.
+pub(super) fn is_stdout_or_dash(path: &Path) -> bool {
+    path.as_os_str() == "-" || is_stdout(path)
 }
 
 /// Writes `bytes` beside `path` and renames, so that nobody ever sees half a file. A link is followed: the file it

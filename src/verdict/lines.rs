@@ -12,11 +12,21 @@ pub(super) fn place(place: &Place) -> String {
         return function;
     }
     let file = printable(&place.file);
-    let file = name::source(&file);
+    let file = within_package(name::source(&file));
     match (place.line > 0, function.is_empty()) {
         (true, false) => format!("{file}:{} ({function})", place.line),
         (true, true) => format!("{file}:{}", place.line),
         (false, _) => format!("{file} ({function})"),
+    }
+}
+
+/// An absolute path from its package's folder on, which is what tells: `shop/src/cache.rs`.
+fn within_package(path: &str) -> &str {
+    const FOLDERS: [&str; 4] = ["/src/", "/examples/", "/tests/", "/benches/"];
+    let package = FOLDERS.iter().find_map(|folder| path.rfind(folder));
+    match package.filter(|_| path.starts_with('/')) {
+        Some(end) => &path[path[..end].rfind('/').map_or(0, |at| at + 1)..],
+        None => path,
     }
 }
 
@@ -124,10 +134,7 @@ mod tests {
             line: 42,
             crate_name: "shop".into(),
         };
-        assert_eq!(
-            place(&at),
-            "/home/me/shop/src/cache.rs:42 (MetricsCache::set)"
-        );
+        assert_eq!(place(&at), "shop/src/cache.rs:42 (MetricsCache::set)");
         let bare = Place {
             file: String::new(),
             ..at

@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 mod devtools;
+#[cfg(feature = "cli")]
+mod report;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
