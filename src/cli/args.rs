@@ -22,6 +22,8 @@ pub(super) struct Args {
 pub(super) enum Command {
     Top(Top),
     Diff(Diff),
+    Flame(super::flame::Args),
+    List(super::list::Args),
     Info(Info),
     Convert(Convert),
     Symbolize(Symbolize),

@@ -11,11 +11,13 @@ mod convert;
 mod diff;
 mod dump;
 mod fetch;
+mod flame;
 mod info;
 mod input;
 mod inputs;
 mod json;
 mod killed;
+mod list;
 mod merge;
 mod output;
 mod style;
@@ -133,6 +135,8 @@ fn execute(
     match args.command {
         Command::Top(args) => top::run(&args, look, out, err),
         Command::Diff(args) => diff::run(&args, look, out, err),
+        Command::Flame(args) => flame::run(&args, look, out, err),
+        Command::List(args) => list::run(&args, look, out, err),
         Command::Info(args) => info::run(&args, look, out),
         Command::Convert(args) => convert::run(&args, out, err),
         Command::Symbolize(args) => symbolize::run(&args, out, err),

@@ -65,7 +65,7 @@ pub fn fit(frame: &Frame, width: usize) -> String {
 }
 
 /// A source path without what is the same on every machine: the toolchain's or the registry's folder.
-fn source(path: &str) -> &str {
+pub(crate) fn source(path: &str) -> &str {
     if let Some((_, rest)) = path.split_once("/registry/src/") {
         return rest.split_once('/').map_or(rest, |(_, package)| package);
     }
