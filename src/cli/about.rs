@@ -76,7 +76,8 @@ pub(super) fn partial_memory(profile: &Profile) -> Option<String> {
     })
 }
 
-fn program(profile: &Profile) -> Option<&str> {
+/// The program's name.
+pub(super) fn program(profile: &Profile) -> Option<&str> {
     let heap = profile
         .heap
         .as_deref()

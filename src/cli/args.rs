@@ -26,6 +26,8 @@ pub(super) enum Command {
     Leaks(Leaks),
     Top(Top),
     Diff(Diff),
+    Flame(super::flame::Args),
+    List(super::list::Args),
     Info(Info),
     Convert(Convert),
     Symbolize(Symbolize),

@@ -11,6 +11,7 @@ mod convert;
 mod diff;
 mod dump;
 mod fetch;
+mod flame;
 mod html;
 mod info;
 mod input;
@@ -18,6 +19,7 @@ mod inputs;
 mod json;
 mod killed;
 mod leaks;
+mod list;
 mod merge;
 mod output;
 mod service;
@@ -138,6 +140,8 @@ fn execute(
         Command::Diff(args) => diff::run(&args, look, out, err),
         Command::Leaks(args) => leaks::run(&args, look, out, err),
         Command::Report(args) => html::run(&args, out, err),
+        Command::Flame(args) => flame::run(&args, look, out, err),
+        Command::List(args) => list::run(&args, look, out, err),
         Command::Info(args) => info::run(&args, look, out),
         Command::Convert(args) => convert::run(&args, out, err),
         Command::Symbolize(args) => symbolize::run(&args, out, err),

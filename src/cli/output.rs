@@ -168,7 +168,7 @@ pub(super) fn is_stdout_or_dash(path: &Path) -> bool {
 
 /// Writes `bytes` beside `path` and renames, so that nobody ever sees half a file. A link is followed: the file it
 /// points to is what is meant. What is no plain file (a pipe, a terminal) is written directly.
-fn replace(path: &Path, bytes: &[u8], out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn replace(path: &Path, bytes: &[u8], out: &mut dyn Write) -> Result<(), Failure> {
     let failed = |error| Error::io(format!("cannot write {}", path.display()), error);
     if is_stdout(path) {
         return Ok(out.write_all(bytes)?);
@@ -194,7 +194,7 @@ fn replace(path: &Path, bytes: &[u8], out: &mut dyn Write) -> Result<(), Failure
 }
 
 /// Other names of our own output: opening them anew would write over what `>>` is to append to.
-fn is_stdout(path: &Path) -> bool {
+pub(super) fn is_stdout(path: &Path) -> bool {
     let names = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
     names.iter().any(|name| path == Path::new(name))
 }

@@ -17,6 +17,7 @@ mod lookup;
 pub mod mappings;
 pub mod names;
 mod origin;
+pub(crate) mod owner;
 mod path;
 pub mod plumbing;
 mod report;

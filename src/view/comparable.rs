@@ -17,7 +17,7 @@ pub(super) struct Comparable<'p> {
 }
 
 impl<'p> Comparable<'p> {
-    fn new(profile: &'p Profile) -> Comparable<'p> {
+    pub(super) fn new(profile: &'p Profile) -> Comparable<'p> {
         Comparable {
             tables: Cow::Borrowed(profile),
             samples: Cow::Borrowed(&profile.samples),

@@ -162,7 +162,7 @@ impl What<'_> {
     }
 }
 
-fn live_since(sample: &Sample, value: &Value, born: u64) -> Measure {
+pub(super) fn live_since(sample: &Sample, value: &Value, born: u64) -> Measure {
     let mut sum = Measure::default();
     let cohorts = sample.detail.iter().flat_map(|detail| &detail.cohorts);
     for cohort in cohorts.filter(|cohort| cohort.to_nanos <= born) {

@@ -183,7 +183,7 @@ impl Comparable<'_> {
 }
 
 /// What is live in the new profile and was born until then was already live in the base, where both are of one process.
-fn born_in_both(base: &Profile, new: &Profile, value: &Value) -> Option<u64> {
+pub(super) fn born_in_both(base: &Profile, new: &Profile, value: &Value) -> Option<u64> {
     let born = base.heap.as_ref()?.uptime_nanos;
     let known = is_same_process(base, new)
         && value.facet().is_live()
@@ -192,7 +192,7 @@ fn born_in_both(base: &Profile, new: &Profile, value: &Value) -> Option<u64> {
     known.then_some(born)
 }
 
-fn is_same_process(base: &Profile, new: &Profile) -> bool {
+pub(super) fn is_same_process(base: &Profile, new: &Profile) -> bool {
     let (Some(base), Some(new)) = (&base.heap, &new.heap) else {
         return false;
     };
@@ -213,20 +213,32 @@ impl Join {
     }
 }
 
-#[derive(Clone, Copy, Default)]
-struct Entry {
-    base: Measure,
-    new: Measure,
+/// What a row is in each of the two.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Entry {
+    pub(super) base: Measure,
+    pub(super) new: Measure,
     /// Live in both; its variance cancels.
-    shared: Measure,
+    pub(super) shared: Measure,
 }
 
 impl Entry {
+    pub(super) fn add(&mut self, other: Entry) {
+        self.base.add(other.base);
+        self.new.add(other.new);
+        self.shared.add(other.shared);
+    }
+
     fn holds_something(&self) -> bool {
         self.base != Measure::default() || self.new != Measure::default()
     }
 
-    fn change(self, qualities: (Quality, Quality), ever_grows: bool, comparisons: usize) -> Change {
+    pub(super) fn change(
+        self,
+        qualities: (Quality, Quality),
+        ever_grows: bool,
+        comparisons: usize,
+    ) -> Change {
         let Entry { base, new, shared } = self;
         let growth = new.value.saturating_sub(base.value);
         let variance = if ever_grows {

@@ -7,14 +7,19 @@
 pub mod change;
 mod comparable;
 pub mod count;
+pub mod flame;
 pub mod growth;
 pub mod key;
+pub mod listing;
 pub mod measure;
 pub mod memory;
 pub mod name;
+mod sides;
 pub mod significance;
 pub(crate) mod stacks;
 pub mod table;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod top;
 pub mod units;
 

@@ -3,7 +3,7 @@
 
 use super::count::{Count, Order, Row};
 use super::key::{Blame, By};
-use super::measure::Quality;
+use super::measure::{Quality, Value};
 use super::name::printable;
 use super::table::{Paint, Table, Tone};
 use super::units;
@@ -23,10 +23,15 @@ pub struct Layout {
 /// What was added up and how good it is, in a line: `inuse_space, estimated from 1 in 512 KiB (2,113 sampled
 /// allocations), ±1 standard error`.
 pub fn describe(count: &Count) -> String {
-    let sampled = units::count(count.total.sampled.round() as i64);
-    let kind = count.value.kind();
-    match count.value.quality {
-        Quality::Exact => match count.value.things() {
+    describe_value(&count.value, count.total.sampled)
+}
+
+/// The same of a value of which so many allocations were sampled.
+pub(crate) fn describe_value(value: &Value, sampled: f64) -> String {
+    let sampled = units::count(sampled.round() as i64);
+    let kind = value.kind();
+    match value.quality {
+        Quality::Exact => match value.things() {
             Some(things) => format!("{things}, exact: each of them is counted"),
             None => format!("{kind}, exact"),
         },

@@ -1,0 +1,177 @@
+//! `heapsite list`.
+#![forbid(unsafe_code)]
+
+mod args;
+mod document;
+mod source;
+mod text;
+
+use super::style::Look;
+use super::{Failure, about, input, json};
+use crate::view::listing::{Listed, Options, listing};
+use crate::view::{Blame, units};
+use crate::{Error, Profile, Result};
+use regex::Regex;
+use source::{Missing, Places, Source};
+use std::fs;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub(super) use args::List as Args;
+
+pub(super) fn run(
+    args: &Args,
+    look: &Look,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> std::result::Result<ExitCode, Failure> {
+    let regex = regex(&args.regex)?;
+    input::check_stdin(args.base.iter().chain([&args.profile]))?;
+    let (profile, base) = match &args.base {
+        Some(base) => {
+            let (base, profile) = input::read_both(base, &args.profile)?;
+            (profile, Some(base))
+        }
+        None => (input::read(&args.profile)?, None),
+    };
+    let in_input = |error: Error| error.context(input::display(&args.profile));
+    let options = Options {
+        kind: args.sort.as_deref(),
+        blame: match args.leaf {
+            true => Blame::Leaf,
+            false => Blame::Application,
+        },
+    };
+    let matches = |name: &str| regex.is_match(name);
+    let listing = listing(&profile, base.as_ref(), &matches, options).map_err(in_input)?;
+    let silent = about::silence(&profile).is_some();
+    if listing.chosen == 0 && !silent {
+        return Err(in_input(nothing_matches(args, &profile)).into());
+    }
+    let places = Places::new(&args.source_root, &args.trim_path);
+    let times = Times::new(&profile);
+    let shown = listing.functions.iter().take(args.n);
+    let shown: Vec<Shown<'_>> = shown.map(|it| Shown::new(it, &places, &times)).collect();
+    if args.json.json {
+        let document = document::document(args, (&profile, base.as_ref()), &listing, &shown);
+        json::write(&document, out)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let (Some(base), Some(name)) = (&base, &args.base) {
+        writeln!(out, "base {}", about::origin(name, base))?;
+        writeln!(out, "new  {}", about::origin(&args.profile, &profile))?;
+        about::losses("base ", base, out)?;
+        about::losses("new  ", &profile, out)?;
+    } else {
+        writeln!(out, "{}", about::origin(&args.profile, &profile))?;
+        about::losses("", &profile, out)?;
+    }
+    if silent {
+        return Ok(ExitCode::SUCCESS); // a list of nothing would only hide why
+    }
+    text::write(args, look, &listing, &shown, out)?;
+    if about::is_nameless(&profile) {
+        let _ = writeln!(
+            err,
+            "heapsite: note: the profile has no names; `heapsite symbolize` gives it some"
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn regex(text: &str) -> Result<Regex> {
+    Regex::new(text).map_err(|error| {
+        // The whole message draws the place, over several lines.
+        let error = error.to_string();
+        let why = error.lines().last().unwrap_or_default();
+        let why = why.trim_start_matches("error: ");
+        Error::input(format!("`{text}` is no regular expression: {why}"))
+    })
+}
+
+fn nothing_matches(args: &Args, profile: &Profile) -> Error {
+    let regex = &args.regex;
+    let hint = match Regex::new(&format!("(?i){regex}")) {
+        _ if about::is_nameless(profile) => {
+            "; it has no names: `heapsite symbolize` gives it some".to_owned()
+        }
+        Ok(either) => {
+            let names = profile.functions.iter().map(|function| &function.name);
+            let found = names.filter(|name| either.is_match(name)).count();
+            match found {
+                0 => String::new(),
+                1 => format!("; with (?i){regex} one does"),
+                _ => format!("; with (?i){regex} {} do", units::count(found as i64)),
+            }
+        }
+        Err(_) => String::new(),
+    };
+    Error::input(format!("no function's name matches `{regex}`{hint}"))
+}
+
+/// A function with its source, or why there is none.
+struct Shown<'l> {
+    listed: &'l Listed,
+    /// `None`: the profile does not tell the file.
+    source: Option<std::result::Result<Source, Missing>>,
+    /// Why lines may not be where they were.
+    warning: Option<String>,
+}
+
+impl<'l> Shown<'l> {
+    fn new(listed: &'l Listed, places: &Places, times: &Times) -> Shown<'l> {
+        let known = !listed.file.is_empty();
+        let source = known.then(|| places.find(&listed.file));
+        let warning = match &source {
+            Some(Ok(source)) => times.warning(source).or_else(|| too_short(listed, source)),
+            _ => None,
+        };
+        Shown {
+            listed,
+            source,
+            warning,
+        }
+    }
+}
+
+fn too_short(listed: &Listed, source: &Source) -> Option<String> {
+    let last = listed.lines.last()?.line;
+    let have = source.lines.len();
+    (usize::try_from(last).is_ok_and(|last| last > have)).then(|| {
+        format!("the file has {have} lines, and line {last} is asked for: it is not what the program was built from")
+    })
+}
+
+/// When the program was built and the profile taken, as far as this machine knows.
+struct Times {
+    built: Option<SystemTime>,
+    taken: Option<SystemTime>,
+}
+
+impl Times {
+    fn new(profile: &Profile) -> Times {
+        let nanos = u64::try_from(profile.time_nanos).ok().filter(|&it| it > 0);
+        let taken = nanos.map(|nanos| UNIX_EPOCH + Duration::from_nanos(nanos));
+        let main = profile.mappings.first().map(|main| main.file.as_str());
+        let built = main
+            .filter(|file| file.starts_with('/'))
+            .and_then(|file| fs::metadata(file).ok())
+            .and_then(|known| known.modified().ok())
+            // Built anew since: of the program that ran nothing is known.
+            .filter(|&built| taken.is_none_or(|taken| built <= taken));
+        Times { built, taken }
+    }
+
+    fn warning(&self, source: &Source) -> Option<String> {
+        let newer = |than: Option<SystemTime>| source.modified > than && than.is_some();
+        let than = match (newer(self.built), newer(self.taken)) {
+            (true, _) => "program",
+            (false, true) => "profile",
+            (false, false) => return None,
+        };
+        Some(format!(
+            "the file is newer than the {than}: lines may have moved"
+        ))
+    }
+}
