@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What `heapsite diff` of two large pprof files costs, writing a dump without symbols, and `heapsite merge` of a thousand
-# processes: instructions, counted by callgrind, and peak memory. No clock is asked; src/guide/performance.md has the times. Fails where a bound is exceeded.
+# processes: instructions, counted by callgrind, and peak memory; and the memory that files of 100 MB take. No clock is asked;
+# src/guide/performance.md has the times. Fails where a bound is exceeded.
 #
 #   bash ci/formats.sh
 set -euo pipefail
@@ -68,5 +69,8 @@ for kind in pprof json; do
     bound "merge of 1000 $kind dumps, MB beyond the peak of 100" \
         $(($(peak "${large[@]}") - $(peak "${small[@]}"))) "$more"
 done
+
+# Files of 100 MB unpacked, by bytes asked of the allocator: at most 3 times as much, and more for short stacks with labels.
+HEAPSITE_PEAK_MB=100 cargo test --quiet --release --features cli --test peak || failed=yes
 
 [ "$failed" = no ] || fail "see EXCEEDS above"

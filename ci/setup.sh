@@ -84,6 +84,9 @@ done
 command -v chromium >/dev/null || apt_install chromium fonts-dejavu-core || missing chromium
 command -v chromium >/dev/null && say "chromium: $(chromium --version 2>/dev/null)"
 
+# Shows the manual pages.
+command -v man >/dev/null || apt_install man-db || missing man
+
 for tool in "$OLD" "$NEW" "$SERVER" "$TOOLS"/{promtool,prometheus,google-pprof,jeprof}; do
     [ -x "$tool" ] && say "$(basename "$tool"): $(cat "$tool.version")"
 done

@@ -12,12 +12,13 @@ for tool in "$HEAPSITE_PPROF_OLD" "$HEAPSITE_PPROF_NEW" "$TOOLS"/{pprof-server-1
     [ -x "$tool" ] || missing "$tool"
 done
 command -v "${HEAPSITE_CHROMIUM:-chromium}" >/dev/null || missing chromium
+command -v man >/dev/null || missing man
 finish_missing || exit 1
 [ ${#MISSING[@]} = 0 ] || { say "viewers NOT run: bash ci/setup.sh installs them"; exit 0; }
 
 # The programs that leave the dumps and are asked.
 cargo build --all-features --example demo --example http
-cargo test --all-features --test viewers --test clients --test browser -- --ignored --test-threads=2
+cargo test --all-features --test viewers --test clients --test browser --test cli -- --ignored --test-threads=2
 
 # The scrape configuration that the guide shows for Prometheus. (Its files of secrets are not looked for.)
 config=$(mktemp -d)

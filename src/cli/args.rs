@@ -44,6 +44,26 @@ pub(super) enum Command {
     ///
     /// Of a service (http://HOST:PORT), a list or profile that it wrote, or a process id (then without stacks).
     Threads(Census),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// Write what a shell needs to complete this command's words
+///
+/// For bash, for instance: heapsite completions bash > ~/.local/share/bash-completion/completions/heapsite
+#[derive(Debug, Group)]
+pub(super) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(super) shell: clap_complete::Shell,
+}
+
+/// Write this command's manual page, or one for each command into a folder
+#[derive(Debug, Group)]
+pub(super) struct Man {
+    /// The folder; it is made if it is not there [default: the page of heapsite itself to stdout]
+    #[arg(short, long, value_name = "DIR")]
+    pub(super) output: Option<PathBuf>,
 }
 
 /// Tell why the memory grows: what leaks, since when, how fast, how sure that is, and what to do

@@ -2,10 +2,10 @@
 #![forbid(unsafe_code)]
 
 use super::args;
+use super::input::Input;
 use super::style::Look;
 use super::{Failure, about, input, json, killed, verdict};
 use crate::profile::{Cost, HeapFacts, Profile, Tally, ValueType};
-use crate::trigger::evidence::State;
 use crate::view::name::printable;
 use crate::view::{Measure, Value, memory, units};
 use serde_json::json;
@@ -24,11 +24,10 @@ pub(super) fn run(
         }
         (None, None) => {}
     }
-    let bytes = input::bytes(&args.profile)?;
-    if State::is_meant_by(&bytes) {
-        return killed::run(&args.profile, &bytes, args.json.json, out);
-    }
-    let profile = input::parse(&args.profile, &bytes)?;
+    let profile = match input::read_any(&args.profile)? {
+        Input::State(bytes) => return killed::run(&args.profile, &bytes, args.json.json, out),
+        Input::Profile(profile) => profile,
+    };
     if args.json.json {
         json::write(&document(&args.profile, &profile), out)?;
     } else {

@@ -1,12 +1,13 @@
 //! Profiles from files, stdin and http addresses.
 #![forbid(unsafe_code)]
 
-use super::fetch;
+use super::{fetch, progress};
 use crate::task::Tasks;
 use crate::thread::Threads;
 use crate::trigger::evidence::State;
 use crate::{Error, Profile, Result, format};
-use std::io::Read;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 /// Reads a profile; the format is found by looking.
@@ -14,7 +15,36 @@ use std::path::Path;
 /// # Errors
 /// The name could not be opened or fetched, or its bytes are no profile; names the input.
 pub(super) fn read(name: &str) -> Result<Profile> {
-    parse(name, &bytes(name)?)
+    match read_any(name)? {
+        Input::Profile(profile) => Ok(profile),
+        // Says what it is.
+        Input::State(bytes) => parse(name, &bytes),
+    }
+}
+
+/// What can be told about.
+pub(super) enum Input {
+    Profile(Profile),
+    /// What is left of a process.
+    State(Vec<u8>),
+}
+
+/// Reads a profile, or what is left of a process.
+///
+/// # Errors
+/// Those of [`read`].
+pub(super) fn read_any(name: &str) -> Result<Input> {
+    let bytes = match open(name)? {
+        Opened::Whole(bytes) => bytes,
+        Opened::Stream(stream) => {
+            let profile = format::read_from(stream).map_err(|error| error.context(display(name)));
+            return profile.map(Input::Profile);
+        }
+    };
+    match State::is_meant_by(&bytes) {
+        true => Ok(Input::State(bytes)),
+        false => parse(name, &bytes).map(Input::Profile),
+    }
 }
 
 /// Reads a profile from what was behind a name; a list of tasks or threads is one as well.
@@ -110,27 +140,70 @@ const LIMIT: u64 = 1 << 30;
 /// # Errors
 /// It could not be opened or fetched, or is too large.
 pub(super) fn bytes(name: &str) -> Result<Vec<u8>> {
+    match source(name)? {
+        Opened::Whole(bytes) => Ok(bytes),
+        Opened::Stream(stream) => limited(stream, display(name)),
+    }
+}
+
+enum Opened {
+    Whole(Vec<u8>),
+    /// Up to the limit, and an error beyond.
+    Stream(Box<dyn BufRead>),
+}
+
+/// JSON is read as a whole, which is how its readers want it; all others as they come.
+fn open(name: &str) -> Result<Opened> {
+    let mut stream = match source(name)? {
+        Opened::Stream(stream) => stream,
+        whole => return Ok(whole),
+    };
+    let start = stream
+        .fill_buf()
+        .map_err(|error| cannot_read(name, error))?;
+    match start.trim_ascii_start().starts_with(b"{") {
+        true => limited(stream, display(name)).map(Opened::Whole),
+        false => Ok(Opened::Stream(Box::new(stream.take(LIMIT)))),
+    }
+}
+
+fn source(name: &str) -> Result<Opened> {
     if name == "-" {
-        return limited(std::io::stdin().lock(), "stdin");
+        return Ok(Opened::Stream(Box::new(std::io::stdin().lock())));
     }
     if name.starts_with("http://") {
-        return fetch::get(name);
+        return fetch::get(name).map(Opened::Whole);
     }
     if name.starts_with("https://") {
         return Err(Error::unsupported(format!(
             "{name}: https is not built in; use `curl -fsS '{name}' | heapsite … -`"
         )));
     }
-    let file = std::fs::File::open(name);
-    limited(
-        file.map_err(|error| Error::io(format!("cannot read {name}{}", no_file(name)), error))?,
-        name,
+    let file = File::open(name).map_err(|error| cannot_read(name, error))?;
+    let about = file.metadata().map_err(|error| cannot_read(name, error))?;
+    if about.is_dir() {
+        return Err(Error::input(format!(
+            "{name} is a folder, not a profile: `heapsite merge {name} -o sum.pb.gz` adds up the profiles in it"
+        )));
+    }
+    let file = progress::reading(name, about.len(), file);
+    Ok(Opened::Stream(Box::new(BufReader::with_capacity(
+        64 << 10,
+        file,
+    ))))
+}
+
+#[cold]
+fn cannot_read(name: &str, error: std::io::Error) -> Error {
+    Error::io(
+        format!("cannot read {}{}", display(name), no_file(name)),
+        error,
     )
 }
 
 /// What a name that is no file may have been meant to be.
 fn no_file(name: &str) -> String {
-    if Path::new(name).exists() {
+    if name == "-" || Path::new(name).exists() {
         return String::new();
     }
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

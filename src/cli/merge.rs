@@ -3,7 +3,7 @@
 
 use super::args;
 use super::inputs::Inputs;
-use super::{Failure, input, json, output};
+use super::{Failure, input, json, output, progress};
 use crate::profile::merge::Merger;
 use crate::view::name::printable;
 use crate::{Error, Profile, Result};
@@ -22,7 +22,9 @@ pub(super) fn run(
     let mut merger = Merger::default();
     let mut sources = Vec::new();
     let mut left_out = Vec::new();
+    let progress = progress::profiles(names.len());
     for name in &names {
+        progress.step();
         match add(&mut merger, name, json) {
             Ok(source) => sources.extend(source),
             Err(error) if args.keep_going => {
@@ -32,6 +34,7 @@ pub(super) fn run(
             Err(error) => return Err(error.into()),
         }
     }
+    drop(progress);
     if left_out.len() == names.len() {
         let all = names.len();
         return Err(Error::input(format!("none of {all} inputs could be read")).into());

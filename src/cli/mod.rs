@@ -7,6 +7,7 @@ mod about;
 mod args;
 mod cells;
 mod census;
+mod completions;
 mod convert;
 mod diff;
 mod dump;
@@ -16,12 +17,14 @@ mod html;
 mod info;
 mod input;
 mod inputs;
+mod interrupt;
 mod json;
 mod killed;
 mod leaks;
 mod list;
 mod merge;
 mod output;
+mod progress;
 mod service;
 mod style;
 mod symbolize;
@@ -43,7 +46,8 @@ pub fn main() -> ExitCode {
     let (stdout, stderr) = (io::stdout(), io::stderr());
     let look = style::Look::detect(&stdout, &stderr);
     let mut out = io::BufWriter::new(stdout.lock());
-    run(std::env::args_os(), look, &mut out, &mut stderr.lock())
+    // Not locked: progress is shown by whichever thread makes it.
+    run(std::env::args_os(), look, &mut out, &mut io::stderr())
 }
 
 /// Why a command ended early.
@@ -150,6 +154,8 @@ fn execute(
         Command::Watch(args) => watch::run(&args, look, out),
         Command::Threads(args) => threads::run(&args, look, out),
         Command::Tasks(args) => census::tasks(&args, look, out),
+        Command::Completions(args) => completions::completions(&args, out),
+        Command::Man(args) => completions::man(&args, out),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::Failure;
 use super::args::{Output, Target};
+use super::interrupt::Unfinished;
 use crate::format::{Format, folded};
 use crate::{Error, Profile, Result};
 use serde_json::{Value, json};
@@ -84,12 +85,23 @@ pub(super) fn write(
         ))
         .into());
     }
-    let mut bytes = Vec::new();
-    match format {
-        Format::Folded => folded::write(profile, sample_type, &mut bytes)?,
-        format => format.write(profile, &mut bytes)?,
+    let mut bytes = 0;
+    let to = &output.output;
+    let mut write = |out: &mut dyn Write| {
+        let mut out = Counted { out, bytes: 0 };
+        match format {
+            Format::Folded => folded::write(profile, sample_type, &mut out)?,
+            format => format.write(profile, &mut out)?,
+        }
+        bytes = out.bytes;
+        Ok(())
+    };
+    match to.as_os_str() == "-" {
+        true => write(out)?,
+        false => replace_by(to, out, |file| {
+            write(file).map_err(|error: Error| error.context(to.display()))
+        })?,
     }
-    self::bytes(&output.output, &bytes, out)?;
     let notes = notes(profile, format);
     for note in notes.iter().filter(|_| !json) {
         // A note that cannot be shown is no reason to fail: the file is written.
@@ -97,7 +109,7 @@ pub(super) fn write(
     }
     Ok(Written {
         format,
-        bytes: bytes.len(),
+        bytes,
         notes,
     })
 }
@@ -166,31 +178,60 @@ pub(super) fn is_stdout_or_dash(path: &Path) -> bool {
     path.as_os_str() == "-" || is_stdout(path)
 }
 
-/// Writes `bytes` beside `path` and renames, so that nobody ever sees half a file. A link is followed: the file it
-/// points to is what is meant. What is no plain file (a pipe, a terminal) is written directly.
+/// Writes `bytes`: [`replace_by`].
 pub(super) fn replace(path: &Path, bytes: &[u8], out: &mut dyn Write) -> Result<(), Failure> {
+    replace_by(path, out, |file| {
+        file.write_all(bytes)
+            .map_err(|error| Error::io(format!("cannot write {}", path.display()), error))
+    })
+}
+
+/// Writes beside `path` and renames, so that nobody ever sees half a file; a signal leaves none either. A link is followed:
+/// the file it points to is what is meant. What is no plain file (a pipe, a terminal) is written directly.
+pub(super) fn replace_by(
+    path: &Path,
+    out: &mut dyn Write,
+    write: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<(), Failure> {
     let failed = |error| Error::io(format!("cannot write {}", path.display()), error);
     if is_stdout(path) {
-        return Ok(out.write_all(bytes)?);
+        return Ok(write(out)?);
     }
     let old = fs::metadata(path).ok();
     // A descriptor's file may have no name, or another one by now.
     let descriptor = path.starts_with("/proc") || path.starts_with("/dev/fd");
     if descriptor || old.as_ref().is_some_and(|old| !old.is_file()) {
         let mut file = OpenOptions::new().write(true).open(path).map_err(failed)?;
-        return Ok(file.write_all(bytes).map_err(failed)?);
+        return Ok(write(&mut file)?);
     }
     let path = follow(path).map_err(failed)?;
-    let (temporary, mut file) = Temporary::beside(&path).map_err(failed)?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(failed)?;
+    let (temporary, mut file) = beside(&path).map_err(failed)?;
+    write(&mut file)?;
+    file.sync_all().map_err(failed)?;
     if let Some(old) = old {
         // Only root may give files away, and some file systems have no modes: then it stays private.
         let _ = fchown(&file, Some(old.uid()), Some(old.gid()));
         let _ = file.set_permissions(old.permissions());
     }
-    Ok(fs::rename(&temporary.0, &path).map_err(failed)?)
+    Ok(fs::rename(temporary.path(), &path).map_err(failed)?)
+}
+
+/// Counts what passes through.
+struct Counted<'o> {
+    out: &'o mut dyn Write,
+    bytes: usize,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.bytes += written;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Other names of our own output: opening them anew would write over what `>>` is to append to.
@@ -214,35 +255,26 @@ fn follow(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many links"))
 }
 
-/// Removed when dropped; after the rename there is nothing left to remove.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    /// A new file, for nobody else to read: a profile holds command lines and paths.
-    fn beside(path: &Path) -> io::Result<(Temporary, File)> {
-        let mut attempts = 0;
-        loop {
-            // A process with our id that was killed may have left one; the time tells them apart. Its own short
-            // name, because the other one may be as long as names may be.
-            let now = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
-            let (id, nanos) = (std::process::id(), now.as_nanos());
-            let path = path.with_file_name(format!(".heapsite.{id}.{nanos:x}.tmp"));
-            let mut options = OpenOptions::new();
-            match options.write(true).create_new(true).mode(0o600).open(&path) {
-                Ok(file) => return Ok((Temporary(path), file)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempts < 100 => {
-                    attempts += 1;
-                }
-                Err(error) => return Err(error),
+/// A new file, for nobody else to read: a profile holds command lines and paths. It goes unless it is renamed.
+fn beside(path: &Path) -> io::Result<(Unfinished, File)> {
+    let mut attempts = 0;
+    loop {
+        // A process with our id that was killed may have left one; the time tells them apart. Its own short
+        // name, because the other one may be as long as names may be.
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let (id, nanos) = (std::process::id(), now.as_nanos());
+        let path = path.with_file_name(format!(".heapsite.{id}.{nanos:x}.tmp"));
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let temporary = Unfinished::new(path);
+        match options.open(temporary.path()) {
+            Ok(file) => return Ok((temporary, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempts < 100 => {
+                attempts += 1;
             }
+            Err(error) => return Err(error),
         }
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
     }
 }

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::args;
-use super::{Failure, input, json, output};
+use super::{Failure, input, json, output, progress};
 use crate::symbolize::{Options, Report, finish, offline};
 use crate::view::name::printable;
 use serde_json::{Value, json};
@@ -27,8 +27,14 @@ pub(super) fn run(
     if let Some(path) = std::env::var_os("PPROF_BINARY_PATH") {
         options = options.search_path(path);
     }
-    let report = offline(&mut profile, &options)
-        .map_err(|error| error.context(input::display(&args.profile)))?;
+    let addresses = profile.locations.len();
+    let progress = progress::working(
+        addresses,
+        format!("finding names for {addresses} addresses"),
+    );
+    let report = offline(&mut profile, &options);
+    drop(progress);
+    let report = report.map_err(|error| error.context(input::display(&args.profile)))?;
     let profile = finish(profile, &report);
     let json = args.json.json;
     let written = output::write(&profile, &args.output, None, json, out, err)?;

@@ -10,30 +10,45 @@ use std::cell::Cell;
 use crate::error::{Error, Result};
 
 /// What every file may take, bytes.
-const LEAST: u64 = 256 << 20;
-/// What no file may take, bytes. A profile of a million stacks of 30 frames takes about 1 GiB.
-const MOST: u64 = 4 << 30;
+const LEAST: u64 = 512 << 10;
+/// What no file may take, bytes. A profile of a million stacks of 30 frames takes about 250 MiB.
+const MOST: u64 = 8 << 30;
 /// What a file may take by its unpacked size. A dump of heapsite takes 3 to 4 times its.
 const TIMES: u64 = 32;
 
 /// Memory that is left, bytes.
 #[derive(Debug)]
 pub(super) struct Budget {
-    whole: u64,
-    left: Cell<u64>,
+    /// Bytes that have been read.
+    len: Cell<u64>,
+    taken: Cell<u64>,
 }
 
 impl Budget {
     /// For a file of `len` bytes, unpacked.
     pub(super) fn new(len: usize) -> Budget {
-        Budget::of((len as u64).saturating_mul(TIMES).clamp(LEAST, MOST))
+        let budget = Budget::growing();
+        budget.read(len);
+        budget
     }
 
-    fn of(whole: u64) -> Budget {
+    /// For a file that is read as it comes: [`Budget::read`] tells of its bytes.
+    pub(super) fn growing() -> Budget {
         Budget {
-            whole,
-            left: Cell::new(whole),
+            len: Cell::new(0),
+            taken: Cell::new(0),
         }
+    }
+
+    /// So many more bytes have come.
+    pub(super) fn read(&self, len: usize) {
+        self.len.set(self.len.get().saturating_add(len as u64));
+    }
+
+    fn whole(&self) -> u64 {
+        LEAST
+            .saturating_add(self.len.get().saturating_mul(TIMES))
+            .min(MOST)
     }
 
     /// Takes the room for `count` entries of `size` bytes each.
@@ -42,23 +57,23 @@ impl Budget {
     /// There is not so much left.
     pub(super) fn take(&self, count: usize, size: usize) -> Result<()> {
         let bytes = (count as u64).saturating_mul(size as u64);
-        match self.left.get().checked_sub(bytes) {
-            Some(left) => {
-                self.left.set(left);
-                Ok(())
-            }
-            None => Err(self.exceeded()),
+        let taken = self.taken.get().saturating_add(bytes);
+        if taken > self.whole() {
+            return Err(self.exceeded());
         }
+        self.taken.set(taken);
+        Ok(())
     }
 
     #[cold]
     fn exceeded(&self) -> Error {
         Error::input(format!(
-            "the profile would take more than {} MiB of memory, which is more than is accepted for a file of its \
-             size (between {} and {} MiB, by its unpacked bytes)",
-            self.whole >> 20,
-            LEAST >> 20,
-            MOST >> 20
+            "the profile would take more than {} KiB of memory, which is more than is accepted for {} bytes ({TIMES} \
+             times their number and {} KiB, at most {} GiB)",
+            self.whole() >> 10,
+            self.len.get(),
+            LEAST >> 10,
+            MOST >> 30
         ))
     }
 }
@@ -69,14 +84,16 @@ mod tests {
 
     #[test]
     fn takes_to_the_last_byte_and_no_further() {
-        let budget = Budget::of(100);
-        assert!(budget.take(10, 10).is_ok());
+        let budget = Budget::growing();
+        assert!(budget.take(LEAST as usize / 8, 8).is_ok());
         assert!(budget.take(0, 10).is_ok());
         let error = budget.take(1, 1).unwrap_err();
-        assert!(error.is_input() && error.to_string().contains("0 MiB"));
-        assert!(Budget::of(100).take(usize::MAX, usize::MAX).is_err());
-        assert_eq!(Budget::new(0).whole, LEAST);
-        assert_eq!(Budget::new(10 << 20).whole, 320 << 20);
-        assert_eq!(Budget::new(usize::MAX).whole, MOST);
+        assert!(error.is_input() && error.to_string().contains("512 KiB of memory"));
+        assert!(budget.take(usize::MAX, usize::MAX).is_err());
+        budget.read(2);
+        assert!(budget.take(2, TIMES as usize).is_ok());
+        assert!(budget.take(1, 1).is_err());
+        assert_eq!(Budget::new(10 << 20).whole(), LEAST + (320 << 20));
+        assert_eq!(Budget::new(usize::MAX).whole(), MOST);
     }
 }

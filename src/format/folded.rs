@@ -1,13 +1,12 @@
 //! Folded stacks, root first: `main;serve;parse 4096`, a line per stack. What flame graph tools read.
 #![forbid(unsafe_code)]
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use hashbrown::HashMap;
-
 use crate::error::{Error, Result};
-use crate::profile::{Location, Profile};
+use crate::profile::{Location, LocationId, Profile};
 
 /// Writes the values of one sample type: that called `sample_type`, or the one shown first
 /// ([`Profile::sample_type_index`]).
@@ -31,35 +30,71 @@ pub fn write(profile: &Profile, sample_type: Option<&str>, out: &mut dyn io::Wri
         .map(|location| frames(profile, location))
         .collect();
 
-    let mut sums: HashMap<String, i64> = HashMap::new();
-    let mut line = String::new();
-    for sample in &profile.samples {
-        let value = sample.values[column];
-        if value == 0 {
-            continue;
-        }
-        line.clear();
-        for id in sample.locations.iter().rev() {
-            if !line.is_empty() {
-                line.push(';');
-            }
-            line.push_str(&names[id.0 as usize]);
-        }
-        if line.is_empty() {
-            line.push_str("[no stack]");
-        }
-        let sum = sums.entry_ref(line.as_str()).or_insert(0);
-        *sum = sum.saturating_add(value);
-    }
-    let mut lines: Vec<(String, i64)> = sums.into_iter().filter(|&(_, sum)| sum != 0).collect();
-    lines.sort_unstable();
+    // Numbers of samples are sorted, not the lines, which would take many times the memory of the profile.
+    let mut order: Vec<u32> = Vec::new();
+    order.extend(
+        (0u32..)
+            .zip(&profile.samples)
+            .filter_map(|(index, sample)| (sample.values[column] != 0).then_some(index)),
+    );
+    let stack = |index: u32| profile.samples[index as usize].locations.as_slice();
+    order.sort_unstable_by(|&a, &b| compare(stack(a), stack(b), &names));
 
     let failed = |error| Error::io("cannot write folded stacks", error);
     let mut out = io::BufWriter::new(out);
-    for (stack, sum) in &lines {
-        writeln!(out, "{stack} {sum}").map_err(failed)?;
+    for same in order.chunk_by(|&a, &b| compare(stack(a), stack(b), &names).is_eq()) {
+        let values = same
+            .iter()
+            .map(|&index| profile.samples[index as usize].values[column]);
+        let sum = values.fold(0, i64::saturating_add);
+        if sum == 0 {
+            continue;
+        }
+        line(stack(same[0]), &names, sum, &mut out).map_err(failed)?;
     }
     out.flush().map_err(failed)
+}
+
+const NO_STACK: &str = "[no stack]";
+
+fn line(stack: &[LocationId], names: &[String], sum: i64, out: &mut impl Write) -> io::Result<()> {
+    for (number, id) in stack.iter().rev().enumerate() {
+        if number > 0 {
+            out.write_all(b";")?;
+        }
+        out.write_all(names[id.0 as usize].as_bytes())?;
+    }
+    if stack.is_empty() {
+        out.write_all(NO_STACK.as_bytes())?;
+    }
+    writeln!(out, " {sum}")
+}
+
+/// The order of their lines.
+fn compare(a: &[LocationId], b: &[LocationId], names: &[String]) -> Ordering {
+    // Callers that both have are most of a stack, and need no look at their names.
+    let shared = a
+        .iter()
+        .rev()
+        .zip(b.iter().rev())
+        .take_while(|(a, b)| a == b);
+    let shared = shared.count();
+    text(a, shared, names).cmp(text(b, shared, names))
+}
+
+/// The bytes of a stack's line, without the first `skipped` frames.
+fn text<'a>(
+    stack: &'a [LocationId],
+    skipped: usize,
+    names: &'a [String],
+) -> impl Iterator<Item = &'a u8> {
+    let empty = stack.is_empty().then_some(NO_STACK.as_bytes());
+    let frames = stack.iter().rev().enumerate().skip(skipped);
+    let frames = frames.flat_map(|(number, id)| {
+        let separator: &[u8] = if number > 0 { b";" } else { b"" };
+        [separator, names[id.0 as usize].as_bytes()]
+    });
+    empty.into_iter().chain(frames).flatten()
 }
 
 /// The frames of one location, outermost first, joined by `;`.
@@ -125,5 +160,33 @@ pub(super) fn is_plausible(bytes: &[u8]) -> bool {
                 && number.parse::<i64>().is_ok()
         }
         None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Names that begin alike, and characters on either side of the separator.
+        #[test]
+        fn stacks_are_ordered_as_their_lines(
+            names in prop::collection::vec("[a !;<]{0,3}", 4),
+            stacks in prop::collection::vec(prop::collection::vec(0u32..4, 0..5), 2),
+        ) {
+            let stacks: Vec<Vec<LocationId>> = stacks
+                .into_iter()
+                .map(|stack| stack.into_iter().map(LocationId).collect())
+                .collect();
+            let text = |stack: &[LocationId]| {
+                let mut text = Vec::new();
+                line(stack, &names, 0, &mut text).unwrap();
+                text.truncate(text.len() - " 0\n".len());
+                text
+            };
+            let expected = text(&stacks[0]).cmp(&text(&stacks[1]));
+            prop_assert_eq!(compare(&stacks[0], &stacks[1], &names), expected);
+        }
     }
 }

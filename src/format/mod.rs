@@ -20,10 +20,11 @@ pub mod pprof;
 mod unknown;
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 
 use crate::error::{Error, Result};
 use crate::profile::Profile;
+use pprof::gzip;
 
 /// A format that profiles are written in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -97,7 +98,7 @@ impl fmt::Display for Format {
 /// The format that the bytes, or the first thousand of them, look like; `None`: none of ours. What is
 /// compressed counts as pprof: [`read`] looks inside.
 pub fn sniff(bytes: &[u8]) -> Option<Format> {
-    if pprof::gzip::is_gzip(bytes) {
+    if gzip::is_gzip(bytes) {
         Some(Format::Pprof)
     } else if json::is_plausible(bytes) {
         Some(Format::Json)
@@ -118,14 +119,61 @@ pub fn sniff(bytes: &[u8]) -> Option<Format> {
 /// The format is not known or cannot be read; the error says what the bytes look like and what is accepted.
 /// Otherwise the errors of [`pprof::read`] and [`json::read`]; those of legacy texts have the line's number.
 pub fn read(bytes: &[u8]) -> Result<Profile> {
-    if pprof::gzip::is_gzip(bytes) {
-        let plain = pprof::gzip::unpack(bytes, pprof::gzip::LIMIT)?;
-        return read_plain(&plain).map_err(|error| match plain.is_empty() {
+    match gzip::is_gzip(bytes) {
+        true => unpacked(bytes),
+        false => read_plain(bytes),
+    }
+}
+
+/// The same of a file as it comes: one in pprof's format is never in memory as a whole, neither packed nor unpacked.
+///
+/// # Errors
+/// Those of [`read`], and those of `source`.
+pub fn read_from(mut source: impl io::BufRead) -> Result<Profile> {
+    let mut head = Vec::new();
+    source
+        .by_ref()
+        .take(HEAD)
+        .read_to_end(&mut head)
+        .map_err(gzip::ours)?;
+    let whole = io::Cursor::new(head).chain(source);
+    match gzip::is_gzip(whole.get_ref().0.get_ref()) {
+        true => unpacked(whole),
+        false => stream(whole),
+    }
+}
+
+/// As much of a file as tells its format.
+const HEAD: u64 = 64 << 10;
+
+fn unpacked(packed: impl io::BufRead) -> Result<Profile> {
+    gzip::Unpacked::new(packed, gzip::LIMIT).read_whole(|plain| {
+        stream(&mut *plain).map_err(|error| match plain.is_empty() {
             true => Error::input("the gzip file is empty, unpacked: not a profile"),
             false => error,
-        });
+        })
+    })
+}
+
+fn stream(mut source: impl io::Read) -> Result<Profile> {
+    let mut head = Vec::new();
+    source
+        .by_ref()
+        .take(HEAD)
+        .read_to_end(&mut head)
+        .map_err(gzip::ours)?;
+    if !is_text(&head) && sniff(&head) == Some(Format::Pprof) {
+        return pprof::read_plain(io::Cursor::new(head).chain(source));
     }
-    read_plain(bytes)
+    // All others are read from memory.
+    gzip::Limited::new(source, gzip::LIMIT)
+        .read_to_end(&mut head)
+        .map_err(gzip::ours)?;
+    read_plain(&head)
+}
+
+fn is_text(bytes: &[u8]) -> bool {
+    legacy::is_plausible(bytes) || goroutines::is_plausible(bytes)
 }
 
 fn read_plain(bytes: &[u8]) -> Result<Profile> {

@@ -118,6 +118,25 @@ fn it_has_everything_in_one_file() {
     page.value("document.querySelector('#lines-grown').click()");
     assert!(page.text("#lines tbody tr .name").contains("http::leak"));
 
+    // Three pictures: live, ever allocated, and what became of it.
+    assert_eq!(
+        page.value("document.querySelectorAll('#flame-view button').length"),
+        3
+    );
+    let shown = "document.querySelectorAll('#flame [data-node]').length";
+    assert!(page.value(shown).as_u64().unwrap() > 2);
+    page.value("document.querySelectorAll('#flame-view button')[2].click()");
+    assert!(
+        page.text("#flame-detail")
+            .contains("since the first profile")
+    );
+    page.value("document.querySelector('#flame').focus()");
+    page.key("ArrowDown");
+    page.key("Enter");
+    assert!(page.text("#flame-detail").contains('%'));
+    page.value("(() => { const i = document.querySelector('#flame-search'); i.value = 'http::leak'; i.dispatchEvent(new Event('input')); })()");
+    assert!(page.text("#flame-detail").contains("“http::leak”: "));
+
     for (dark, name) in [(false, "light"), (true, "dark")] {
         page.screen(WIDE.0, WIDE.1, dark);
         assert_eq!(page.value(FAINT), serde_json::json!([]), "{name}");

@@ -13,7 +13,14 @@ fn inputs_that_are_no_profiles() {
         ),
         (&["top", "noise.bin"], "noise.bin: "),
         (&["top", "empty.json"], "empty.json: "),
-        (&["info", "."], "cannot read .: "),
+        (
+            &["info", "."],
+            ". is a folder, not a profile: `heapsite merge . -o sum.pb.gz` adds up",
+        ),
+        (
+            &["symbolize", "go.pb.gz", "--binary", ".", "-o", "x.json"],
+            "not a regular file",
+        ),
         (
             &["top", "https://localhost/heap"],
             "curl -fsS 'https://localhost/heap' | heapsite",

@@ -10,11 +10,13 @@ mod errors;
 mod fixtures;
 mod foreign;
 mod golden;
+mod interrupted;
 mod killed;
 mod lists;
 mod machine;
 mod merges;
 mod outputs;
+mod shells;
 
 use std::ffi::OsStr;
 use std::io::Write;

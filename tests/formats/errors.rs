@@ -4,6 +4,7 @@
 use heapsite::format::{self, Format, json, pprof};
 use proptest::prelude::*;
 
+use crate::call_tree::{Shape, one};
 use crate::generate::{by_hand, wild};
 use crate::round_trip::written;
 use crate::walker::{pack, unpack};
@@ -241,10 +242,10 @@ fn json_that_does_not_fit() {
     );
 }
 
-/// Small files that ask for much: none may get more than a few hundred megabytes.
+/// Small files that ask for much: none may get more than 32 times its unpacked size.
 #[test]
 fn entries_and_texts_are_counted_before_there_is_room_made_for_them() {
-    const TOO_MUCH: &str = "MiB of memory";
+    const TOO_MUCH: &str = "KiB of memory";
     let types = message(&[(6, b""), (1, &[])]);
     // Two bytes each: samples, locations, functions, labels.
     for entry in [&[0x12u8, 0][..], &[0x22, 0], &[0x2a, 0]] {
@@ -283,6 +284,48 @@ fn entries_and_texts_are_counted_before_there_is_room_made_for_them() {
             1,
         );
     says(&pack(long.as_bytes()), &[TOO_MUCH]);
+}
+
+/// A reader that is handed the file a few bytes at a time makes the same of it, and says the same.
+#[test]
+fn files_may_come_in_pieces() {
+    struct Pieces<'a>(&'a [u8], usize);
+    impl std::io::Read for Pieces<'_> {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            let most = into.len().min(self.1);
+            self.0.read(&mut into[..most])
+        }
+    }
+    let packed = written(Format::Pprof, &one(Shape::of(300)));
+    let plain = unpack(&packed);
+    assert!(plain.len() > 1 << 17, "more than is read at a time");
+    let json = written(Format::Json, &by_hand());
+    let mut damaged = packed.clone();
+    damaged[packed.len() / 2] ^= 0x55;
+    let files: [&[u8]; 9] = [
+        &packed,
+        &plain,
+        &json,
+        &packed[..packed.len() / 2],
+        &plain[..plain.len() - 7],
+        &damaged,
+        b"",
+        b"hello, world",
+        b"heap profile: 1: 2 [1: 2] @ heap_v2/1\n1: 2 [1: 2] @ 0x10\n",
+    ];
+    for (number, bytes) in files.into_iter().enumerate() {
+        // Where damage is noticed depends on how much is unpacked at a time.
+        let said = |error: heapsite::Error| {
+            let text = error.to_string();
+            text.split(", after").next().unwrap_or_default().to_owned()
+        };
+        let whole = format::read(bytes).map_err(said);
+        for piece in [1, 7, 4096, 1 << 20] {
+            let source = std::io::BufReader::new(Pieces(bytes, piece));
+            let read = format::read_from(source).map_err(said);
+            assert_eq!(read, whole, "file {number} in pieces of {piece}");
+        }
+    }
 }
 
 #[test]

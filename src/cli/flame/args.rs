@@ -1,7 +1,7 @@
 //! The arguments of `heapsite flame`. The doc comments are what `--help` shows.
 #![forbid(unsafe_code)]
 
-use super::super::args::Report;
+use super::super::args::Said;
 use clap::Args as Group;
 use std::path::PathBuf;
 
@@ -30,5 +30,5 @@ pub(in super::super) struct Flame {
     #[arg(long)]
     pub(super) plumbing: bool,
     #[command(flatten)]
-    pub(super) json: Report,
+    pub(super) json: Said,
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::super::input::display;
 use super::super::{about, json};
 use super::Series;
+use super::flames::flames;
 use crate::Profile;
 use crate::find::{Class, Findings};
 use crate::profile::resources::Resources;
@@ -41,6 +42,7 @@ pub(super) fn data(series: &Series) -> Result<Value> {
         "memory": last.resources().map(|now| parts(&now, first.and_then(|it| it.resources()).as_deref())),
         "timeline": series.profiles.iter().map(moment).collect::<Vec<_>>(),
         "lines": lines(last, first, verdict.ok().map(|it| &it.findings))?,
+        "flames": flames(last, first)?,
         "losses": json::losses(last),
         "silence": about::silence(last),
         "nameless": about::is_nameless(last),

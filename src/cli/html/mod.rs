@@ -3,6 +3,7 @@
 
 mod data;
 mod file;
+mod flames;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -20,25 +20,24 @@ pub(super) fn take(number: u64, contents: &[u8], budget: &Budget) -> Result<()> 
     match number {
         1 => budget.take(1, both::<proto::ValueType, profile::ValueType>()),
         2 => {
-            budget.take(1, both::<&[u8], profile::Sample>())?;
+            budget.take(1, size_of::<profile::Sample>())?;
             inside(contents, |number, contents| match number {
                 1 => budget.take(numbers(contents), size_of::<profile::LocationId>()),
                 2 => budget.take(numbers(contents), size_of::<i64>()),
-                // The list of labels grows as they come, to up to twice their size.
-                3 => budget.take(1, both::<profile::Label, profile::Label>()),
+                3 => budget.take(1, both::<proto::Label, profile::Label>()),
                 _ => Ok(()),
             })
         }
         3 => budget.take(1, both::<proto::Mapping, profile::Mapping>() + INDEXED),
         4 => {
-            budget.take(1, both::<proto::Location, profile::Location>() + INDEXED)?;
+            budget.take(1, size_of::<(u64, profile::Location)>() + INDEXED)?;
             inside(contents, |number, _| match number {
                 4 => budget.take(1, both::<proto::Line, profile::Line>()),
                 _ => Ok(()),
             })
         }
         5 => budget.take(1, both::<proto::Function, profile::Function>() + INDEXED),
-        6 => budget.take(1, size_of::<&[u8]>()),
+        6 => budget.take(1, size_of::<u32>() + contents.len()),
         13 => budget.take(numbers(contents), both::<i64, String>()),
         _ => Ok(()),
     }

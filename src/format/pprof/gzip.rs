@@ -1,7 +1,7 @@
 //! Unpacking that neither trusts the sender nor hides what is wrong.
 #![forbid(unsafe_code)]
 
-use std::io::Read;
+use std::io::{self, BufRead, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
@@ -15,41 +15,157 @@ pub(in crate::format) fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b])
 }
 
-/// How long the contents are, as the file's end says (RFC 1952: `ISIZE`, modulo 2³²), and one byte more, in which reading
-/// finds the end. Nobody has checked it: it bounds what is set aside in advance, no more. Deflate shrinks at most 1032-fold.
-fn told_len(bytes: &[u8]) -> usize {
-    let told = bytes
-        .last_chunk()
-        .map_or(0, |&told| u32::from_le_bytes(told));
-    (told as usize + 1).min(bytes.len().saturating_mul(1032))
+/// The contents of a gzip file as they come. Its errors are [`Error`]s inside of [`io::Error`]s, and say what is wrong.
+pub(in crate::format) struct Unpacked<R> {
+    decoder: MultiGzDecoder<Counted<R>>,
+    limit: u64,
+    /// Bytes that have come out.
+    len: u64,
+    failed: bool,
 }
 
-/// Unpacks gzip of at most `limit` bytes.
-pub(in crate::format) fn unpack(bytes: &[u8], limit: u64) -> Result<Vec<u8>> {
-    let mut plain = Vec::with_capacity(told_len(bytes).min(64 << 20));
-    let read = MultiGzDecoder::new(bytes)
-        .take(limit + 1)
-        .read_to_end(&mut plain);
-    if plain.len() as u64 > limit {
-        return Err(Error::input(format!(
-            "the gzip file ({} bytes) unpacks to more than {limit} bytes, which is more than is accepted",
-            bytes.len()
-        )));
-    }
-    match read {
-        Ok(_) => Ok(plain),
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Err(Error::input(format!(
-                "the gzip file is cut short: it ends after {} bytes ({} unpacked) without its check sum",
-                bytes.len(),
-                plain.len()
-            )))
+impl<R: BufRead> Unpacked<R> {
+    /// Of at most `limit` bytes.
+    pub(in crate::format) fn new(packed: R, limit: u64) -> Unpacked<R> {
+        Unpacked {
+            decoder: MultiGzDecoder::new(Counted { packed, len: 0 }),
+            limit,
+            len: 0,
+            failed: false,
         }
-        Err(error) => Err(Error::input(format!(
-            "the gzip file is damaged, after {} unpacked bytes",
-            plain.len()
-        ))
-        .caused_by(error)),
+    }
+
+    /// Hands the contents to `read`. What it finds wrong with them is told only if the file itself is sound: damage is found
+    /// at the check sum in the end, and what was read until then may look like anything.
+    ///
+    /// # Errors
+    /// The file is cut short, damaged or too large, or else those of `read`.
+    pub(in crate::format) fn read_whole<T>(
+        mut self,
+        read: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let done = read(&mut self);
+        if self.failed {
+            return done;
+        }
+        match io::copy(&mut self, &mut io::sink()) {
+            Err(error) if done.is_err() => match error.downcast::<Error>() {
+                // That there is more than is accepted is no reason for what was found before.
+                Ok(_) if self.len > self.limit => done,
+                Ok(damage) => Err(damage),
+                Err(_) => done,
+            },
+            Err(error) => Err(ours(error)),
+            Ok(_) => done,
+        }
+    }
+
+    /// Nothing has come out so far.
+    pub(in crate::format) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    #[cold]
+    fn why(&self, error: io::Error) -> Error {
+        let (packed, len) = (self.decoder.get_ref().len, self.len);
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Error::input(format!(
+                "the gzip file is cut short: it ends after {packed} bytes ({len} unpacked) without its check sum"
+            )),
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => Error::input(format!(
+                "the gzip file is damaged, after {len} unpacked bytes"
+            ))
+            .caused_by(error),
+            _ => Error::io("cannot read the gzip file", error),
+        }
+    }
+}
+
+impl<R: BufRead> Read for Unpacked<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self.decoder.read(into) {
+            Ok(read) => {
+                self.len += read as u64;
+                if self.len <= self.limit {
+                    return Ok(read);
+                }
+                self.failed = true;
+                let (packed, limit) = (self.decoder.get_ref().len, self.limit);
+                Err(io::Error::other(Error::input(format!(
+                    "the gzip file unpacks to more than {limit} bytes ({packed} bytes of it do), which is more than is accepted"
+                ))))
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                self.failed = true;
+                Err(io::Error::other(self.why(error)))
+            }
+        }
+    }
+}
+
+/// An error that a source made, or what the system says.
+#[cold]
+pub(in crate::format) fn ours(error: io::Error) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(error) => Error::io("cannot read the profile", error),
+    }
+}
+
+/// Counts what is taken of a file.
+struct Counted<R> {
+    packed: R,
+    len: u64,
+}
+
+impl<R: BufRead> Read for Counted<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.packed.read(into)?;
+        self.len += read as u64;
+        Ok(read)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.packed.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.len += amount as u64;
+        self.packed.consume(amount);
+    }
+}
+
+/// A source that is an error beyond `limit` bytes.
+pub(in crate::format) struct Limited<R> {
+    source: R,
+    limit: u64,
+    len: u64,
+}
+
+impl<R: Read> Limited<R> {
+    pub(in crate::format) fn new(source: R, limit: u64) -> Limited<R> {
+        Limited {
+            source,
+            limit,
+            len: 0,
+        }
+    }
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(into)?;
+        self.len += read as u64;
+        match self.len > self.limit {
+            true => Err(io::Error::other(Error::input(format!(
+                "the profile has more than {} bytes, which is more than is accepted",
+                self.limit
+            )))),
+            false => Ok(read),
+        }
     }
 }
 
@@ -63,6 +179,14 @@ mod tests {
         let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
         gz.write_all(bytes).unwrap();
         gz.finish().unwrap()
+    }
+
+    fn unpack(packed: &[u8], limit: u64) -> Result<Vec<u8>> {
+        Unpacked::new(packed, limit).read_whole(|plain| {
+            let mut bytes = Vec::new();
+            plain.read_to_end(&mut bytes).map_err(ours)?;
+            Ok(bytes)
+        })
     }
 
     #[test]
@@ -89,5 +213,23 @@ mod tests {
         damaged[crc] ^= 1;
         let error = unpack(&damaged, 1000).unwrap_err().to_string();
         assert!(error.contains("damaged"), "{error}");
+    }
+
+    /// A reader that gives up early has seen what may be damaged.
+    #[test]
+    fn damage_is_told_rather_than_what_it_looks_like() {
+        let look = |packed: &[u8]| {
+            let looks_wrong = |_: &mut _| Err::<(), _>(Error::input("looks wrong"));
+            Unpacked::new(packed, 100)
+                .read_whole(looks_wrong)
+                .unwrap_err()
+                .to_string()
+        };
+        let mut packed = pack(b"some bytes of no consequence");
+        assert_eq!(look(&packed), "looks wrong");
+        assert_eq!(look(&pack(&[0; 200])), "looks wrong");
+        let crc = packed.len() - 8;
+        packed[crc] ^= 1;
+        assert!(look(&packed).contains("damaged"));
     }
 }

@@ -19,32 +19,45 @@
 mod entries;
 mod facts;
 pub(super) mod gzip;
+mod ids;
 mod proto;
 mod read;
 mod samples;
 mod scan;
+mod strings;
 mod write;
 
 use std::io;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::profile::Profile;
 
 /// Reads a profile, compressed with gzip or not.
 ///
 /// # Errors
 /// The bytes are not a pprof profile, are cut short, unpack to more than 1 GiB, would take more memory than is
-/// accepted (32 times their unpacked size, at least 256 MiB, at most 4 GiB), or contradict themselves: the
+/// accepted (32 times their unpacked size and 512 KiB, at most 8 GiB), or contradict themselves: the
 /// error says what is wrong where. Contradictions are those that pprof rejects.
 pub fn read(bytes: &[u8]) -> Result<Profile> {
     match gzip::is_gzip(bytes) {
-        true => read::read(&gzip::unpack(bytes, gzip::LIMIT)?),
-        false if bytes.len() as u64 > gzip::LIMIT => Err(Error::input(format!(
-            "the profile has {} bytes; at most {} are accepted",
-            bytes.len(),
-            gzip::LIMIT
-        ))),
-        false => read::read(bytes),
+        true => gzip::Unpacked::new(bytes, gzip::LIMIT).read_whole(|plain| read_plain(plain)),
+        false => read_plain(bytes),
+    }
+}
+
+/// Reads an uncompressed profile as it comes: the file is never in memory as a whole.
+///
+/// # Errors
+/// Those of [`read`], and those of `source`.
+pub(super) fn read_plain(source: impl io::Read) -> Result<Profile> {
+    read::read(gzip::Limited::new(source, gzip::LIMIT))
+}
+
+/// Makes room for `more` at the end of a list: an eighth of what is there, where doubling, as lists do by themselves, would
+/// leave up to half of a large profile's memory unused.
+fn grow<T>(list: &mut Vec<T>, more: usize) {
+    if list.capacity() - list.len() < more {
+        list.reserve_exact(more.max(list.len() / 8).max(64 / size_of::<T>().max(1)));
     }
 }
 

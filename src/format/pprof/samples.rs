@@ -4,72 +4,185 @@
 
 use prost::Message;
 
-use super::proto;
-use super::read::{Ids, Strings};
-use super::scan;
+use super::ids::{Ids, Small};
+use super::{grow, proto, read, scan};
 use crate::error::{Error, Result};
-use crate::profile::{Label, LabelValue, Sample};
+use crate::format::budget::Budget;
+use crate::profile::{Label, LabelValue, LocationId, Sample};
 
-/// Reads one sample after the other.
-pub(super) struct Samples<'a> {
-    types: usize,
-    location_ids: &'a Ids,
-    strings: &'a Strings<'a>,
+/// Samples as they are in the profile, but for what they refer to.
+#[derive(Default)]
+pub(super) struct Samples {
+    /// With ids for locations, and without labels.
+    pub(super) list: Vec<Sample>,
+    labels: Labels,
     raw: proto::Sample,
 }
 
-impl<'a> Samples<'a> {
-    /// Of a profile with so many sample types.
-    pub(super) fn new(
-        types: usize,
-        location_ids: &'a Ids,
-        strings: &'a Strings<'a>,
-    ) -> Samples<'a> {
-        Samples {
-            types,
-            location_ids,
-            strings,
-            raw: proto::Sample::default(),
-        }
-    }
-
-    /// The sample that this message holds.
+impl Samples {
+    /// Adds the sample that this message holds.
     ///
     /// # Errors
-    /// The message is damaged, has not one value per sample type, or refers to something that is not there.
-    pub(super) fn read(&mut self, message: &[u8]) -> Result<Sample> {
+    /// The message is damaged, or there is no room for its ids.
+    pub(super) fn add(&mut self, message: &[u8], small: &mut Small, budget: &Budget) -> Result<()> {
         let raw = &mut self.raw;
         if plain(message, raw).is_none() {
-            *raw = proto::Sample::decode(message)
-                .map_err(|error| Error::input("not a pprof profile").caused_by(error))?;
+            *raw = proto::Sample::decode(message).map_err(read::no_profile)?;
         }
-        if raw.value.len() != self.types {
-            return Err(Error::input(format!(
-                "it has {} values, but the profile has {} sample types",
-                raw.value.len(),
-                self.types
-            )));
+        let mut locations = Vec::with_capacity(raw.location_id.len());
+        for &id in &raw.location_id {
+            locations.push(LocationId(small.put(id, budget)?));
         }
-        let mut labels = Vec::with_capacity(raw.label.len());
-        for raw in &raw.label {
-            labels.push(label(raw, self.strings)?);
-        }
-        Ok(Sample {
-            locations: self.location_ids.stack(&raw.location_id)?,
+        self.labels.add(self.list.len(), &raw.label);
+        grow(&mut self.list, 1);
+        self.list.push(Sample {
+            locations,
             values: raw.value.to_vec(),
-            labels,
+            labels: Vec::new(),
             detail: None,
-        })
+        });
+        Ok(())
+    }
+
+    /// Puts indexes in the place of ids, and texts in that of labels.
+    ///
+    /// # Errors
+    /// A sample has not one value per sample type, or refers to something that is not there.
+    pub(super) fn finish(
+        mut self,
+        types: usize,
+        location_ids: &Ids,
+        small: &Small,
+        text: &impl Fn(&str, i64) -> Result<String>,
+    ) -> Result<Vec<Sample>> {
+        let mut labels = self.labels.iter();
+        for (index, sample) in self.list.iter_mut().enumerate() {
+            finish(sample, types, location_ids, small)
+                .and_then(|()| {
+                    sample.labels = labels.of(index, text)?;
+                    Ok(())
+                })
+                .map_err(|error| error.context(format_args!("sample {index}")))?;
+        }
+        Ok(self.list)
     }
 }
 
-fn label(raw: &proto::Label, strings: &Strings<'_>) -> Result<Label> {
+fn finish(sample: &mut Sample, types: usize, location_ids: &Ids, small: &Small) -> Result<()> {
+    if sample.values.len() != types {
+        return Err(Error::input(format!(
+            "it has {} values, but the profile has {types} sample types",
+            sample.values.len(),
+        )));
+    }
+    if let Ids::InOrder(_, len) = location_ids
+        && sample
+            .locations
+            .iter()
+            .all(|id| (id.0.wrapping_sub(1) as usize) < *len)
+    {
+        for id in &mut sample.locations {
+            id.0 -= 1;
+        }
+        return Ok(());
+    }
+    for id in &mut sample.locations {
+        id.0 = location_ids.index(small.get(id.0))?;
+    }
+    Ok(())
+}
+
+/// Labels whose texts have not come yet, as packed as they are in the file: for each sample that has any its distance from
+/// the one before, their number, and four numbers for each.
+#[derive(Default)]
+struct Labels {
+    packed: Vec<u8>,
+    last: usize,
+}
+
+impl Labels {
+    fn add(&mut self, sample: usize, labels: &[proto::Label]) {
+        if labels.is_empty() {
+            return;
+        }
+        self.number((sample - self.last) as u64);
+        self.last = sample;
+        self.number(labels.len() as u64);
+        for label in labels {
+            for number in [label.key, label.str, label.num, label.num_unit] {
+                self.number(number as u64);
+            }
+        }
+    }
+
+    fn number(&mut self, mut number: u64) {
+        grow(&mut self.packed, 10);
+        while number >= 0x80 {
+            self.packed.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.packed.push(number as u8);
+    }
+
+    fn iter(&self) -> LabelsIter<'_> {
+        let mut iter = LabelsIter {
+            rest: &self.packed,
+            next: 0,
+        };
+        iter.next = scan::varint(&mut iter.rest)
+            .map(|first| first as usize)
+            .unwrap_or(usize::MAX);
+        iter
+    }
+}
+
+struct LabelsIter<'a> {
+    rest: &'a [u8],
+    /// The next sample that has labels.
+    next: usize,
+}
+
+impl LabelsIter<'_> {
+    /// The labels of a sample; samples come in order.
+    fn of(
+        &mut self,
+        sample: usize,
+        text: &impl Fn(&str, i64) -> Result<String>,
+    ) -> Result<Vec<Label>> {
+        if sample != self.next {
+            return Ok(Vec::new());
+        }
+        // What was packed is there.
+        let mut number = || scan::varint(&mut self.rest).unwrap_or_default() as i64;
+        let count = number();
+        let mut labels = Vec::with_capacity(count as usize);
+        for _ in 0..count {
+            let [key, str, num, num_unit] = [(); 4].map(|()| number());
+            labels.push(label(
+                &proto::Label {
+                    key,
+                    str,
+                    num,
+                    num_unit,
+                },
+                text,
+            )?);
+        }
+        self.next = match scan::varint(&mut self.rest) {
+            Some(distance) => sample + distance as usize,
+            None => usize::MAX,
+        };
+        Ok(labels)
+    }
+}
+
+fn label(raw: &proto::Label, text: &impl Fn(&str, i64) -> Result<String>) -> Result<Label> {
     let value = match raw.str {
-        0 => LabelValue::Num(raw.num, strings.get("label num_unit", raw.num_unit)?),
-        str => LabelValue::Str(strings.get("label str", str)?),
+        0 => LabelValue::Num(raw.num, text("label num_unit", raw.num_unit)?),
+        str => LabelValue::Str(text("label str", str)?),
     };
     Ok(Label {
-        key: strings.get("label key", raw.key)?,
+        key: text("label key", raw.key)?,
         value,
     })
 }

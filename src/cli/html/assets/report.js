@@ -3,7 +3,7 @@ import { timeChart } from './charts.js';
 import { findings, memoryParts, verdict } from './findings.js';
 import { Flame } from './flame.js';
 import { Lines } from './lines.js';
-import { $, bytes, change, count, el, percent, table } from './text.js';
+import { $, bytes, count, el, percent, table } from './text.js';
 
 const data = JSON.parse($('data').textContent);
 
@@ -40,15 +40,14 @@ class ReportFlame extends Flame {
     return by > 0 ? `hsl(8 ${30 + 45 * share}% ${86 - 22 * share}%)` : `hsl(212 ${30 + 45 * share}% ${86 - 22 * share}%)`;
   }
 
+  /** Samples, not objects; and what is counted is not always bytes. */
   tell(i) {
-    super.tell(i);
-    const node = this.nodes[i];
-    if (this.growth) {
-      const [by, error] = this.changes[i] ?? [0];
-      $('flame-detail').append(el('div', {}, `${change(by, error)} since the first profile`));
-    }
-    // What is counted is not always bytes.
-    if (this.unit !== 'bytes') $('flame-detail').firstChild.after(` ${count(node.size)}, ${percent(node.size, this.nodes[0].size)}`);
+    const node = this.nodes[i], [by, error] = this.changes[i] ?? [0];
+    const show = this.unit === 'bytes' ? bytes : count;
+    $('flame-detail').replaceChildren(el('span', { class: 'name' }, this.name(node)),
+      ` ${show(node.size, node.error)} ${this.what}, ${percent(node.size, this.nodes[0].size)}, ${count(node.objects)} samples`,
+      this.growth ? `; ${by > 0 ? '+' : ''}${show(by, error)} since the first profile` : '',
+      el('div', { class: 'place' }, this.file(node)));
   }
 }
 
