@@ -72,6 +72,8 @@ pub(super) fn draw(picture: &Picture<'_>) -> Result<Drawn> {
     // The script may not meet numbers that it would round.
     options.min_width = 0.0;
     options.no_sort = true;
+    // By this the frame for the whole is found again.
+    options.count_name = mark(0);
     if picture.icicle {
         options.direction = Direction::Inverted;
     }
@@ -271,9 +273,11 @@ fn place(node: &Node) -> String {
 
 /// Marks out; the root's tooltip, the legend and the colours of a dark page in.
 fn finish(svg: &str, picture: &Picture<'_>, order: &Order) -> String {
-    let mut svg: String = svg.chars().filter(|&letter| !is_mark(letter)).collect();
-    // The root is written last.
-    if let Some(at) = svg.rfind("<title>all (") {
+    let mut svg = svg.to_owned();
+    let end = format!("{}, 100%)</title>", mark(0));
+    if let Some(end) = svg.find(&end)
+        && let Some(start) = svg[..end].rfind('>')
+    {
         let root = &picture.flame.nodes[0];
         let text = tooltip(
             picture.flame,
@@ -282,9 +286,10 @@ fn finish(svg: &str, picture: &Picture<'_>, order: &Order) -> String {
                 ..root.clone()
             },
         );
-        let end = svg[at..].find("</title>").map_or(at, |end| at + end);
-        svg.replace_range(at + "<title>".len()..end, &text);
+        let length = svg[end..].find('<').unwrap_or(0);
+        svg.replace_range(start + 1..end + length, &text);
     }
+    svg.retain(|letter| !is_mark(letter));
     if let Some(at) = svg.find("id=\"subtitle\"")
         && let Some(end) = svg[at..].find("</text>")
     {
@@ -346,7 +351,7 @@ const STYLE: &str = "
   #background stop { stop-color:#14181d; }
   #frames > * > rect { stroke:#14181d; }
   #title, #subtitle, #details, #search, #unzoom, #matched { fill:#e6edf3; }
-  #frames > *:hover { stroke:white; }
+  #frames > *:hover > rect { stroke:white; }
 }
 #frames > .inlined > rect { stroke:#333333; stroke-width:1; stroke-dasharray:3 2; }
 ";

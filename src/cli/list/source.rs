@@ -21,7 +21,7 @@ pub(super) struct Places {
     pub(super) cargo: Option<PathBuf>,
     /// Rustup's folder.
     pub(super) rustup: Option<PathBuf>,
-    /// The working directory.
+    /// The working directory; the empty path is that of the process.
     pub(super) here: PathBuf,
 }
 
@@ -72,7 +72,7 @@ impl Places {
             trim: trim.to_vec(),
             cargo: folder("CARGO_HOME", ".cargo"),
             rustup: folder("RUSTUP_HOME", ".rustup"),
-            here: env::current_dir().unwrap_or_default(),
+            here: PathBuf::new(),
         }
     }
 

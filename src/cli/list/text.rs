@@ -184,6 +184,13 @@ impl Page<'_> {
         if let Some(lines) = source {
             numbers.extend(self.around(&hits, listed.start_line, lines.len()));
         }
+        // A gap of one line takes as much room as the line.
+        let single: Vec<i64> = numbers
+            .iter()
+            .map(|number| number + 1)
+            .filter(|between| source.is_some() && numbers.contains(&(between + 1)))
+            .collect();
+        numbers.extend(single);
         let mut rows = Vec::new();
         let mut before = None;
         for number in numbers {
@@ -316,6 +323,7 @@ impl Page<'_> {
     fn summed(&self, sum: &Sum) -> String {
         let unit = self.listing.value.unit();
         match &sum.change {
+            Some(change) if is_nothing(change) => units::quantity(0, unit),
             Some(change) => format!(
                 "{} → {}: {}",
                 units::quantity(change.base.value, unit),

@@ -70,6 +70,11 @@ fn shop() -> Profile {
             ],
             300,
         ),
+        // Called like inferno's frame for the whole.
+        (
+            &[&[("all", "/s/a.rs", 1)], &[("shop::main", "/s/main.rs", 3)]],
+            4,
+        ),
         // The same name once more, in another file; names that inferno or its files would take for something else.
         (&[&[("shop::main", "/s/other.rs", 3)]], 40),
         (
@@ -96,14 +101,14 @@ fn the_picture_holds_what_the_profile_holds() {
         let drawn = drawn(&shop(), None, icicle);
         let frames = parse(&drawn.svg);
         assert_eq!((frames.len(), drawn.narrow), (drawn.frames, 0));
-        let root = frames.iter().find(|it| it.width == 1347).unwrap();
+        let root = frames.iter().find(|it| it.width == 1351).unwrap();
         let widths: Vec<(&str, i64)> = frames
             .iter()
             .map(|it| (it.title.split(" (").next().unwrap(), it.width))
             .collect();
         for expected in [
-            ("all", 1347),
-            ("shop::main", 1307),
+            ("all", 1351),
+            ("shop::main", 1311),
             ("shop::main", 40),
             ("<shop::A<[u8; 4]> as T>::add", 1300),
             ("redis::grow", 1000),
@@ -125,12 +130,12 @@ fn the_picture_holds_what_the_profile_holds() {
             let above = frames.iter().filter(|inner| inside(inner, frame));
             own += frame.width - above.map(|it| it.width).sum::<i64>();
         }
-        assert_eq!(own, 1347);
+        assert_eq!(own, 1351);
         let no_children = frames
             .iter()
             .filter(|frame| !frames.iter().any(|it| inside(it, frame)));
         // `add` has 300 of its own, below `grow`.
-        assert_eq!(no_children.map(|it| it.width).sum::<i64>() + 300, 1347);
+        assert_eq!(no_children.map(|it| it.width).sum::<i64>() + 300, 1351);
     }
 }
 
@@ -140,8 +145,9 @@ fn tooltips_tell_place_value_and_share_and_no_mark_is_left() {
     let titles: Vec<String> = parse(&svg).into_iter().map(|it| it.title).collect();
     for expected in [
         "all (1.3 KiB, 100.0%)",
-        "<shop::A<[u8; 4]> as T>::add (/s/a.rs:5, 7; 1.3 KiB, 96.5%)",
-        "redis::grow (redis-0.25.0/src/lib.rs:9; inlined; 1000 B, 74.2%)",
+        "all (/s/a.rs:1; 4 B, 0.3%)",
+        "<shop::A<[u8; 4]> as T>::add (/s/a.rs:5, 7; 1.3 KiB, 96.2%)",
+        "redis::grow (redis-0.25.0/src/lib.rs:9; inlined; 1000 B, 74.0%)",
         "a\\tb_[k] 17;c ?(x) (/s/[1]/b.rs:1; 5 B, 0.4%)",
     ] {
         assert!(
