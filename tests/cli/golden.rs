@@ -80,5 +80,7 @@ golden! {
     help_top: "top --help";
     help_diff: "diff --help";
     help_dump: "dump --help";
+    help_list: "list --help";
+    help_flame: "flame --help";
     folded: "convert new.json -o - --to folded --sample-type alloc_objects";
 }

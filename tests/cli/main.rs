@@ -8,6 +8,7 @@ mod census;
 mod dump;
 mod errors;
 mod fixtures;
+mod flames;
 mod foreign;
 mod golden;
 mod interrupted;
@@ -17,6 +18,7 @@ mod machine;
 mod merges;
 mod outputs;
 mod shells;
+mod sources;
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -56,7 +58,10 @@ impl Scene {
         command
             .env_remove("PPROF_BINARY_PATH")
             .env_remove("CLICOLOR_FORCE")
-            .env("NO_COLOR", "1");
+            .env("NO_COLOR", "1")
+            // Folders that are not there, whoever runs this.
+            .env("CARGO_HOME", "cargo")
+            .env("RUSTUP_HOME", "rustup");
         command
     }
 
