@@ -6,6 +6,8 @@
 
 mod devtools;
 #[cfg(feature = "cli")]
+mod flame;
+#[cfg(feature = "cli")]
 mod report;
 
 use std::io::{BufRead, BufReader};
