@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod census;
+mod list;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
