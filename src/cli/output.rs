@@ -235,7 +235,7 @@ impl Write for Counted<'_> {
 }
 
 /// Other names of our own output: opening them anew would write over what `>>` is to append to.
-pub(super) fn is_stdout(path: &Path) -> bool {
+fn is_stdout(path: &Path) -> bool {
     let names = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
     names.iter().any(|name| path == Path::new(name))
 }

@@ -78,7 +78,7 @@ pub(super) fn run(
 fn place(args: &Args, look: &Look) -> Result<Option<PathBuf>> {
     let asked = args.output.as_deref();
     let to_stdout = match asked {
-        Some(path) => path.as_os_str() == "-" || output::is_stdout(path),
+        Some(path) => output::is_stdout_or_dash(path),
         // A terminal can do nothing with it.
         None => look.width.is_none() && !args.json.json,
     };
