@@ -33,6 +33,7 @@ pub(super) enum Command {
     Symbolize(Symbolize),
     Merge(Merge),
     Report(Report),
+    Shell(Shell),
     Dump(Dump),
     Watch(Watch),
     /// List the async tasks that are alive: who spawned them, and where each waits
@@ -220,6 +221,16 @@ pub(super) struct Report {
     pub(super) output: PathBuf,
     #[command(flatten)]
     pub(super) json: Said,
+}
+
+/// Look at a profile from a prompt: `top10`, `list f`, `web`, `focus=…`, `sample_index=…`, as in pprof's
+///
+/// Lines come from the terminal, with completion and a history, or from a pipe; then the exit code is 2 if one of them was
+/// wrong. `help` lists the commands.
+#[derive(Debug, Group)]
+pub(super) struct Shell {
+    /// The profile: a file or an http:// address
+    pub(super) profile: String,
 }
 
 /// Ask a running process for a dump, wait for the file and print its path

@@ -6,15 +6,30 @@ use crate::task::Tasks;
 use crate::thread::Threads;
 use crate::trigger::evidence::State;
 use crate::{Error, Profile, Result, format};
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+
+thread_local! {
+    /// The profile of a prompt, which command after command asks for.
+    static KEPT: RefCell<Option<(String, Profile)>> = const { RefCell::new(None) };
+}
+
+/// From now on this thread's [`read`] of `name` returns this.
+pub(super) fn keep(name: &str, profile: Profile) {
+    KEPT.set(Some((name.to_owned(), profile)));
+}
 
 /// Reads a profile; the format is found by looking.
 ///
 /// # Errors
 /// The name could not be opened or fetched, or its bytes are no profile; names the input.
 pub(super) fn read(name: &str) -> Result<Profile> {
+    let is_kept = |(kept, profile): &(String, Profile)| (kept == name).then(|| profile.clone());
+    if let Some(profile) = KEPT.with_borrow(|kept| kept.as_ref().and_then(is_kept)) {
+        return Ok(profile);
+    }
     match read_any(name)? {
         Input::Profile(profile) => Ok(profile),
         // Says what it is.

@@ -26,6 +26,7 @@ mod merge;
 mod output;
 mod progress;
 mod service;
+mod shell;
 mod style;
 mod symbolize;
 mod target;
@@ -146,6 +147,7 @@ fn execute(
         Command::Report(args) => html::run(&args, out, err),
         Command::Flame(args) => flame::run(&args, look, out, err),
         Command::List(args) => list::run(&args, look, out, err),
+        Command::Shell(args) => shell::run(&args, look, out, err),
         Command::Info(args) => info::run(&args, look, out),
         Command::Convert(args) => convert::run(&args, out, err),
         Command::Symbolize(args) => symbolize::run(&args, out, err),
