@@ -5,6 +5,7 @@
 
 mod about;
 mod args;
+mod calls;
 mod cells;
 mod census;
 mod convert;
@@ -18,11 +19,14 @@ mod json;
 mod killed;
 mod merge;
 mod output;
+mod report;
 mod style;
 mod symbolize;
+mod tags;
 mod target;
 mod threads;
 mod top;
+mod traces;
 mod verdict;
 mod watch;
 
@@ -132,6 +136,10 @@ fn execute(
 ) -> Result<ExitCode, Failure> {
     match args.command {
         Command::Top(args) => top::run(&args, look, out, err),
+        Command::Peek(args) => calls::peek(&args, look, out, err),
+        Command::Tree(args) => calls::tree(&args, look, out, err),
+        Command::Traces(args) => traces::run(&args, look, out, err),
+        Command::Tags(args) => tags::run(&args, look, out, err),
         Command::Diff(args) => diff::run(&args, look, out, err),
         Command::Info(args) => info::run(&args, look, out),
         Command::Convert(args) => convert::run(&args, out, err),

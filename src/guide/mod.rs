@@ -51,6 +51,9 @@ pub mod leaks {}
 #[doc = include_str!("cli.md")]
 pub mod cli {}
 
+#[doc = include_str!("reports.md")]
+pub mod reports {}
+
 #[doc = include_str!("patterns/overview.md")]
 pub mod patterns {
     #[doc = include_str!("patterns/endless_tasks.md")]

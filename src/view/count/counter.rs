@@ -238,13 +238,26 @@ impl<'p> Counter<'p> {
                 function: frame.function,
                 ..Frame::default()
             }),
-            By::File if frame.file.is_empty() => Key::Name("(no file)".to_owned()),
+            By::File if frame.file.is_empty() => Key::Name(self.binary(location)),
             By::File => Key::File(clean(&frame.file)),
             By::Address => {
                 let location = self.profile.locations.get(location.0 as usize);
                 Key::Address(location.map_or(0, |location| location.address), frame)
             }
             By::Line | By::Site | By::Thread | By::Label | By::Age => Key::Frame(frame),
+        }
+    }
+
+    /// Stands for the source file where that is not known: `[shop]`.
+    fn binary(&self, location: LocationId) -> String {
+        let location = self.profile.locations.get(location.0 as usize);
+        let mapping = location.and_then(|location| location.mapping);
+        let mapping = mapping.and_then(|id| self.profile.mappings.get(id.0 as usize));
+        let file = mapping.map_or("", |mapping| mapping.file.as_str());
+        match file.rsplit('/').next() {
+            None | Some("") => "(no file)".to_owned(),
+            Some(name) if name.starts_with('[') => name.to_owned(),
+            Some(name) => format!("[{name}]"),
         }
     }
 
