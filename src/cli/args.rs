@@ -10,6 +10,12 @@ use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod report;
+
+pub(super) use report::{
+    Asked, Calls, Granularity, Inlined, Peek, Selected, Tags, Top, Traces, Tree,
+};
+
 /// Why is my Rust service's memory growing? Reads, compares and converts heap profiles.
 ///
 /// A profile is a file, `-` for stdin, or an http:// address; its format (pprof, heapsite's JSON) is found by
@@ -25,6 +31,10 @@ pub(super) struct Args {
 pub(super) enum Command {
     Leaks(Leaks),
     Top(Top),
+    Peek(Peek),
+    Tree(Tree),
+    Traces(Traces),
+    Tags(Tags),
     Diff(Diff),
     Flame(super::flame::Args),
     List(super::list::Args),
@@ -101,25 +111,6 @@ pub(super) struct Leaks {
     /// Columns to use [default: the terminal's, or 100]
     #[arg(long, value_name = "COLUMNS")]
     pub(super) width: Option<usize>,
-    #[command(flatten)]
-    pub(super) json: Json,
-}
-
-/// Show where memory was allocated, the most first
-#[derive(Debug, Group)]
-pub(super) struct Top {
-    /// The profile: a file, `-` or an http:// address
-    pub(super) profile: String,
-    /// What to add up and sort by: alloc_objects, alloc_space, inuse_objects, inuse_space, or another sample type of the
-    /// profile; or lifetime: most freed bytes first, with their mean lifetime [default: the profile's own, for a heap
-    /// profile inuse_space]
-    #[arg(short, long, value_name = "VALUE")]
-    pub(super) sort: Option<String>,
-    /// Sort by what passed through a row instead of what it is blamed for
-    #[arg(long)]
-    pub(super) cum: bool,
-    #[command(flatten)]
-    pub(super) rows: Rows,
     #[command(flatten)]
     pub(super) json: Json,
 }
@@ -343,9 +334,8 @@ impl CensusBy {
 /// Which rows to show, and how.
 #[derive(Debug, Group)]
 pub(super) struct Rows {
-    /// What a row stands for
-    #[arg(long, value_enum, default_value_t = By::Line)]
-    pub(super) by: By,
+    #[command(flatten)]
+    pub(super) granularity: Granularity,
     /// How many rows to show
     #[arg(short, value_name = "ROWS", default_value_t = 20)]
     pub(super) n: usize,
@@ -359,32 +349,18 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn blame(&self) -> view::Blame {
-        if self.leaf {
-            view::Blame::Leaf
-        } else {
-            view::Blame::Application
-        }
+        blame(self.leaf)
+    }
+
+    pub(super) fn by(&self) -> view::By {
+        self.granularity.or(view::By::Line)
     }
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum By {
-    Site,
-    Function,
-    Line,
-    Crate,
-    Thread,
-}
-
-impl From<By> for view::By {
-    fn from(by: By) -> view::By {
-        match by {
-            By::Site => view::By::Site,
-            By::Function => view::By::Function,
-            By::Line => view::By::Line,
-            By::Crate => view::By::Crate,
-            By::Thread => view::By::Thread,
-        }
+pub(super) fn blame(leaf: bool) -> view::Blame {
+    match leaf {
+        true => view::Blame::Leaf,
+        false => view::Blame::Application,
     }
 }
 

@@ -29,6 +29,12 @@ pub(super) fn run(
         )
         .into());
     }
+    if args.rows.by() == view::By::Address {
+        return Err(Error::input(
+            "addresses differ between processes: `heapsite top --base BASE --by address NEW` matches those of one build",
+        )
+        .into());
+    }
     let (base, new) = input::read_both(&args.base, &args.new)?;
     // The process ends soon and gives everything back at once: taking hundreds of thousands of stacks apart would take a
     // tenth of its time.
@@ -39,7 +45,7 @@ pub(super) fn run(
         base,
         new,
         args.sort.as_deref(),
-        args.rows.by.into(),
+        args.rows.by(),
         args.rows.blame(),
         sum,
     )?;

@@ -3,7 +3,8 @@
 
 use super::input::display;
 use crate::Profile;
-use crate::profile::{Loss, Tally, ValueType};
+use crate::profile::{Label, LabelValue, Loss, Tally, ValueType};
+use crate::view::subject::{Whole, WholeOf};
 use crate::view::{Frame, Key, Measure, Quality};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
@@ -66,12 +67,49 @@ pub(super) fn measure(measure: &Measure, quality: Quality) -> Value {
     })
 }
 
+/// What 100 % is.
+pub(super) fn whole(whole: Whole) -> Value {
+    let of = match whole.of {
+        WholeOf::Profile => "profile",
+        WholeOf::Selected => "selected",
+        WholeOf::Changed => "changed",
+        WholeOf::Base => "base",
+    };
+    json!({ "value": whole.value, "of": of })
+}
+
+/// A label of a sample.
+pub(super) fn label(label: &Label) -> Value {
+    let mut map = label_value(&label.value);
+    map.insert("key".into(), label.key.as_str().into());
+    Value::Object(map)
+}
+
+/// A label's value: a text, or a number with its unit.
+pub(super) fn label_value(value: &LabelValue) -> Map<String, Value> {
+    let (value, unit): (Value, Option<&str>) = match value {
+        LabelValue::Str(text) => (text.as_str().into(), None),
+        LabelValue::Num(number, unit) => ((*number).into(), Some(unit.as_str())),
+    };
+    let unit = unit.filter(|unit| !unit.is_empty());
+    Map::from_iter([
+        ("value".to_owned(), value),
+        ("unit".to_owned(), unit.into()),
+    ])
+}
+
 /// The keys that say what a row stands for.
 pub(super) fn key(key: &Key) -> Map<String, Value> {
     let mut map = Map::new();
     map.insert("name".into(), key.name().into());
     if let Some(frame) = key.frame() {
         map.extend(self::frame(frame));
+    }
+    if let Key::File(path) = key {
+        map.insert("file".into(), path.as_str().into());
+    }
+    if let Key::Address(address, _) = key {
+        map.insert("address".into(), format!("{address:#x}").into());
     }
     if let Key::Site(frames, _) = key {
         map.insert(

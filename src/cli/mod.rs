@@ -5,6 +5,7 @@
 
 mod about;
 mod args;
+mod calls;
 mod cells;
 mod census;
 mod completions;
@@ -25,13 +26,16 @@ mod list;
 mod merge;
 mod output;
 mod progress;
+mod report;
 mod service;
 mod shell;
 mod style;
 mod symbolize;
+mod tags;
 mod target;
 mod threads;
 mod top;
+mod traces;
 mod verdict;
 mod watch;
 
@@ -142,6 +146,10 @@ fn execute(
 ) -> Result<ExitCode, Failure> {
     match args.command {
         Command::Top(args) => top::run(&args, look, out, err),
+        Command::Peek(args) => calls::peek(&args, look, out, err),
+        Command::Tree(args) => calls::tree(&args, look, out, err),
+        Command::Traces(args) => traces::run(&args, look, out, err),
+        Command::Tags(args) => tags::run(&args, look, out, err),
         Command::Diff(args) => diff::run(&args, look, out, err),
         Command::Leaks(args) => leaks::run(&args, look, out, err),
         Command::Report(args) => html::run(&args, out, err),

@@ -54,6 +54,9 @@ pub mod verdict {}
 #[doc = include_str!("cli.md")]
 pub mod cli {}
 
+#[doc = include_str!("reports.md")]
+pub mod reports {}
+
 #[doc = include_str!("patterns/overview.md")]
 pub mod patterns {
     #[doc = include_str!("patterns/endless_tasks.md")]

@@ -2,11 +2,12 @@
 #![forbid(unsafe_code)]
 
 use super::growth::{Change, Growth, GrowthRow};
+use super::header::how_often;
 use super::measure::Quality;
 use super::name::printable;
 use super::significance::{LEVEL, Verdict};
 use super::table::{Table, Tone};
-use super::top::{Layout, how_often, plural};
+use super::top::{Layout, plural};
 use super::units;
 use std::io::{self, Write};
 

@@ -11,26 +11,45 @@ use crate::symbolize::{names, plumbing};
 pub enum By {
     /// A whole stack.
     Site,
-    /// A function.
+    /// A function of a file.
     Function,
+    /// A function by its name alone, wherever its file is: what pprof calls `functions`.
+    FunctionName,
     /// A function and a line.
     Line,
     /// A crate, by the path of the function's name.
     Crate,
+    /// A source file.
+    File,
+    /// An address of code, with the function and the line at it.
+    Address,
     /// The thread that allocated.
     Thread,
+    /// The labels of the samples.
+    Label,
+    /// How long ago what is live was allocated.
+    Age,
 }
 
 impl By {
-    /// `site`, `function`, `line`, `crate` or `thread`.
+    /// The word for a row: `site`, `function`, `line`, `file`, `crate`, `thread` and so on.
     pub fn name(self) -> &'static str {
         match self {
             By::Site => "site",
-            By::Function => "function",
+            By::Function | By::FunctionName => "function",
             By::Line => "line",
             By::Crate => "crate",
+            By::File => "file",
+            By::Address => "address",
             By::Thread => "thread",
+            By::Label => "label",
+            By::Age => "age",
         }
+    }
+
+    /// Rows stand for frames, or for something that each frame has: then there are callers.
+    pub fn is_frame(self) -> bool {
+        !matches!(self, By::Site | By::Thread | By::Label | By::Age)
     }
 }
 
@@ -60,8 +79,12 @@ pub struct Frame {
 pub enum Key {
     /// A frame; by function its `line` is 0.
     Frame(Frame),
-    /// A crate or a thread.
+    /// A crate, a thread and the like.
     Name(String),
+    /// The path of a source file.
+    File(String),
+    /// An address of code and the frame at it.
+    Address(u64, Frame),
     /// A stack, leaf first, and which of its frames is blamed.
     Site(Vec<Frame>, usize),
 }
@@ -70,16 +93,16 @@ impl Key {
     /// The frame to show, where the row stands for one or for a stack.
     pub fn frame(&self) -> Option<&Frame> {
         match self {
-            Key::Frame(frame) => Some(frame),
-            Key::Name(_) => None,
+            Key::Frame(frame) | Key::Address(_, frame) => Some(frame),
+            Key::Name(_) | Key::File(_) => None,
             Key::Site(frames, blamed) => frames.get(*blamed),
         }
     }
 
-    /// The function, crate or thread.
+    /// The function, crate, file or thread.
     pub fn name(&self) -> &str {
         match self {
-            Key::Name(name) => name,
+            Key::Name(name) | Key::File(name) => name,
             _ => self
                 .frame()
                 .map_or("(empty stack)", |frame| &frame.function),

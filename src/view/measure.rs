@@ -1,6 +1,7 @@
 //! One number of a profile and what is known of its error.
 #![forbid(unsafe_code)]
 
+use super::scale::Scale;
 use crate::profile::growth::guess_variance;
 use crate::profile::named::TASKS;
 use crate::profile::told::Sampling;
@@ -22,6 +23,14 @@ impl Measure {
     /// The square root of the variance.
     pub fn standard_error(&self) -> f64 {
         self.variance.max(0.0).sqrt()
+    }
+
+    /// The same below zero, as what is subtracted; its error stays.
+    pub(crate) fn negative(self) -> Measure {
+        Measure {
+            value: self.value.saturating_neg(),
+            ..self
+        }
     }
 
     pub(crate) fn add(&mut self, other: Measure) {
@@ -84,6 +93,8 @@ pub struct Value {
     pub value_type: ValueType,
     /// Whether values are exact, and where their errors come from.
     pub quality: Quality,
+    /// The unit to write them in.
+    pub scale: Scale,
     /// What a profile counts that has each of them, such as `tasks`.
     things: Option<&'static str>,
     index: usize,
@@ -166,6 +177,7 @@ impl Value {
         Ok(Value {
             value_type,
             quality,
+            scale: Scale::default(),
             things: is_census(profile).then(|| things(profile)),
             index,
             facet,

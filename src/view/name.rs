@@ -34,6 +34,12 @@ const DEPTH: usize = 64;
 pub fn fit_key(key: &Key, width: usize) -> String {
     match key {
         Key::Name(name) => printable(name).into_owned(),
+        Key::File(path) => fit_path(source(&printable(path)), width),
+        Key::Address(address, frame) => {
+            let address = format!("{address:#x}  ");
+            let room = width.saturating_sub(length(&address));
+            address + &fit(frame, room)
+        }
         _ => key.frame().map_or_else(
             || printable(key.name()).into_owned(),
             |frame| fit(frame, width),
@@ -62,6 +68,20 @@ pub fn fit(frame: &Frame, width: usize) -> String {
     }
     let room = width.saturating_sub(length(&short) + 2);
     format!("{}  {short}", fit_function(&function, room))
+}
+
+/// A path without as many leading folders as it takes; the last part stays.
+fn fit_path(path: &str, width: usize) -> String {
+    let mut rest = path;
+    while length(rest) + 2 > width.max(2)
+        && let Some((_, shorter)) = rest.split_once('/')
+    {
+        rest = shorter;
+    }
+    match rest.len() == path.len() || length(path) <= width {
+        true => path.to_owned(),
+        false => format!("{CUT}/{rest}"),
+    }
 }
 
 /// A source path without what is the same on every machine: the toolchain's or the registry's folder.

@@ -52,7 +52,18 @@ impl Paint {
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     titles: Vec<String>,
-    rows: Vec<(Vec<(String, Tone)>, Key)>,
+    /// `None`: a line without anything.
+    rows: Vec<Option<TableRow>>,
+}
+
+#[derive(Clone, Debug)]
+struct TableRow {
+    cells: Vec<(String, Tone)>,
+    /// Before the name.
+    mark: String,
+    name: Key,
+    /// After the name.
+    remark: String,
 }
 
 impl Table {
@@ -66,7 +77,22 @@ impl Table {
 
     /// Adds a row: a cell for each column but the last, and the name.
     pub fn row(&mut self, cells: Vec<(String, Tone)>, name: Key) {
-        self.rows.push((cells, name));
+        self.marked(cells, "", name, "");
+    }
+
+    /// Adds a row with something before and after its name, which are never cut.
+    pub fn marked(&mut self, cells: Vec<(String, Tone)>, mark: &str, name: Key, remark: &str) {
+        self.rows.push(Some(TableRow {
+            cells,
+            mark: mark.to_owned(),
+            name,
+            remark: remark.to_owned(),
+        }));
+    }
+
+    /// Adds an empty line.
+    pub fn gap(&mut self) {
+        self.rows.push(None);
     }
 
     /// Writes the table in at most `width` columns; more only where a name cannot be cut further.
@@ -79,8 +105,8 @@ impl Table {
             .iter()
             .map(|title| length(title))
             .collect();
-        for (cells, _) in &self.rows {
-            for (column, (text, _)) in widths.iter_mut().zip(cells) {
+        for row in self.rows.iter().flatten() {
+            for (column, (text, _)) in widths.iter_mut().zip(&row.cells) {
                 *column = (*column).max(length(text));
             }
         }
@@ -92,14 +118,21 @@ impl Table {
         writeln!(out, "{}", paint.apply(Tone::Heading, &heading))?;
         let used: usize = widths.iter().map(|column| column + 2).sum();
         let room = width.saturating_sub(used);
-        for (cells, key) in &self.rows {
-            for ((text, tone), &column) in cells.iter().zip(&widths) {
+        for row in &self.rows {
+            let Some(row) = row else {
+                writeln!(out)?;
+                continue;
+            };
+            for ((text, tone), &column) in row.cells.iter().zip(&widths) {
                 // Padding is outside of the colour: an escape sequence has no width.
                 let padding = " ".repeat(column.saturating_sub(length(text)));
                 write!(out, "{padding}{}  ", paint.apply(*tone, text))?;
             }
-            writeln!(out, "{}", fit_key(key, room))?;
-            for (arrow, frame) in neighbours(key) {
+            let (mark, remark) = (row.mark.as_str(), row.remark.as_str());
+            let room_for_name = room.saturating_sub(length(mark) + length(remark));
+            let name = fit_key(&row.name, room_for_name);
+            writeln!(out, "{mark}{name}{remark}")?;
+            for (arrow, frame) in neighbours(&row.name) {
                 let text = format!(
                     "{arrow} {}",
                     super::name::fit(frame, room.saturating_sub(2))

@@ -52,6 +52,71 @@ fn inputs_that_are_no_profiles() {
 }
 
 #[test]
+fn reports_that_cannot_be() {
+    let scene = Scene::new();
+    for (args, expected) in [
+        (
+            &["top", "new.json", "--focus", "a(b"][..],
+            "focus: `a(b` is no regular expression: unclosed group",
+        ),
+        (
+            &["peek", "nobody", "new.json"],
+            "new.json: no function matches `nobody`; `heapsite top` lists them",
+        ),
+        (
+            &["tree", "new.json", "--by", "thread"],
+            "a thread has no callers; lines, functions, files, addresses and crates have",
+        ),
+        (
+            &["traces", "new.json", "--by", "age"],
+            "a stack has no ages; lines, functions",
+        ),
+        (
+            &["top", "new.json", "--tagfocus", "99999999999999999999kb"],
+            "--tagfocus: ",
+        ),
+        (
+            &["top", "new.pb.gz", "--by", "age"],
+            "new.pb.gz: the profile does not say how old its inuse_space is",
+        ),
+        (
+            &["top", "new.json", "--by", "age", "-s", "alloc_space"],
+            "how old its alloc_space is",
+        ),
+        (
+            &["top", "new.json", "--base", "base.json", "-s", "lifetime"],
+            "lifetimes cannot be subtracted",
+        ),
+        (
+            &["tree", "-", "--base", "-"],
+            "only one profile can be read from stdin",
+        ),
+        (
+            &["diff", "base.json", "new.json", "--by", "address"],
+            "addresses differ between processes",
+        ),
+    ] {
+        let error = scene.run(args).refused();
+        assert!(error.contains(expected), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn a_question_that_nothing_matches_is_told() {
+    let scene = Scene::new();
+    for (option, text) in [
+        ("--focus", "nobody"),
+        ("--hide", "nobody"),
+        ("--tagfocus", "user=nobody"),
+    ] {
+        let done = scene.run(&["top", "new.json", option, text]);
+        let note = format!("note: {option} matched nothing");
+        assert!(done.stderr.contains(&note), "{}", done.stderr);
+        done.ok();
+    }
+}
+
+#[test]
 fn memory_that_no_process_has() {
     let scene = Scene::new();
     let path = |name: &str| scene.dir.path().join(name);

@@ -3,8 +3,8 @@
 use heapsite::format::{json, pprof};
 use heapsite::profile::resources::{Cgroup, Count, HeldMemory, Resources, TaskCounts};
 use heapsite::profile::{
-    Cohort, Function, FunctionId, HeapFacts, LifetimeBucket, Line, Location, LocationId, Loss,
-    Mapping, MappingId, Profile, Sample, SiteDetail, Tally, ValueType,
+    Cohort, Function, FunctionId, HeapFacts, Label, LifetimeBucket, Line, Location, LocationId,
+    Loss, Mapping, MappingId, Profile, Sample, SiteDetail, Tally, ValueType,
 };
 use std::path::Path;
 
@@ -45,6 +45,7 @@ pub(crate) fn write_all(dir: &Path) {
     save("silent.pb.gz", &silent());
     save("go.pb.gz", &go());
     save("addresses.json", &addresses());
+    save("tagged.pb.gz", &tagged());
     std::fs::write(dir.join("noise.bin"), [0x7f, b'E', b'L', b'F', 0, 1, 2, 3]).unwrap();
     std::fs::write(dir.join("empty.json"), []).unwrap();
 }
@@ -315,6 +316,21 @@ fn go() -> Profile {
         add(&mut profile, stack, SiteDetail::default());
         let sample = profile.samples.last_mut().unwrap();
         (sample.values, sample.detail) = (values.into(), None);
+    }
+    profile
+}
+
+/// With labels, as programs in Go set them, and block sizes, as its runtime does.
+fn tagged() -> Profile {
+    let mut profile = go();
+    let labels = [[("user", "anna")], [("user", "otto")]];
+    for (sample, (labels, bytes)) in profile
+        .samples
+        .iter_mut()
+        .zip(labels.iter().zip([4096, 1 << 20]))
+    {
+        sample.labels = labels.map(|(key, value)| Label::text(key, value)).into();
+        sample.labels.push(Label::number("bytes", bytes, "bytes"));
     }
     profile
 }

@@ -4,11 +4,11 @@
 use super::{Args, Shown};
 use crate::cli::style::Look;
 use crate::view::growth::Change;
+use crate::view::header::describe_value;
 use crate::view::listing::{Inlined, ListedLine, Listing, Sum};
 use crate::view::name::{fit, printable, source};
 use crate::view::significance::Verdict;
 use crate::view::table::{Paint, Tone};
-use crate::view::top::describe_value;
 use crate::view::{Frame, Measure, units};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};

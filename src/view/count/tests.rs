@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::profile::{
-    Cohort, Function, FunctionId, HeapFacts, Label, LifetimeBucket, Line, Location, SiteDetail,
-    Tally, ValueType,
+    Cohort, Function, FunctionId, HeapFacts, Label, LabelValue, LifetimeBucket, Line, Location,
+    LocationId, SiteDetail, Tally, ValueType,
 };
 use crate::view::measure::Quality;
 
