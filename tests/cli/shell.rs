@@ -39,9 +39,21 @@ fn lines_mean_what_commands_mean() {
         ("top --by=crate\n", "top base.json --by=crate"),
         ("info\n", "info base.json"),
         ("list .\n", "list . base.json"),
+        (
+            "top4 shop -remember\n",
+            "top base.json -n 4 --focus shop --ignore remember",
+        ),
+        ("lines\ntree\n", "tree base.json --lines"),
+        ("peek main\n", "peek main base.json"),
+        ("traces\ntags\n", "traces base.json"),
     ] {
         let words: Vec<&str> = command.split(' ').collect();
-        assert_eq!(shell(&scene, lines).ok(), scene.run(&words).ok(), "{lines}");
+        let text = shell(&scene, lines).ok();
+        assert!(text.starts_with(&scene.run(&words).ok()), "{lines}: {text}");
+        assert_eq!(
+            text.matches("base.json: ").count(),
+            lines.matches("tags").count() + 1
+        );
     }
 }
 
@@ -74,10 +86,10 @@ fn what_is_wrong_is_told_with_its_line_and_the_rest_goes_on() {
         "line 1: unknown command: tpo",
         "line 2: there is no weblist here: `list` shows source",
         "line 3: list: a regular expression is missing",
-        "line 4: ",
+        "line 4: focus: a value is missing",
         "line 5: unexpected argument '--no-such'",
         "line 6: sample_index: cpu is no sample type of the profile; it has ",
-        "line 7: ",
+        "line 7: `(` is no regular expression",
     ] {
         assert!(done.stderr.contains(said), "{said}: {}", done.stderr);
     }

@@ -19,6 +19,8 @@ pub(super) enum Line {
     Options,
     /// `name=value`; an empty value is the default again.
     Set(String, String),
+    /// A name alone.
+    Switch(String),
     Run(Run),
 }
 
@@ -72,7 +74,7 @@ pub(super) fn parse(
     }
     if is_option(first) && rest.is_empty() {
         // A switch, as in pprof: `cum`, `lines`, `inuse_space`.
-        return Ok(Line::Set(first.clone(), "true".to_owned()));
+        return Ok(Line::Switch(first.clone()));
     }
     Err(format!(
         "unknown command: {first}; `help` lists them, and `o` the options"
@@ -120,10 +122,8 @@ fn run(command: &str, number: Option<&str>, rest: &[String]) -> Result<Run, Stri
             run.cum = Some(true);
         } else if word == "-flat" || word == "--flat" {
             run.cum = Some(false);
-        } else if let Some(option) = word.strip_prefix("--") {
+        } else if word.starts_with("--") {
             run.options.push(word.clone());
-            // The value of an option is its own word where it has no `=`; the command's parser knows which have one.
-            let _ = option;
         } else if let Some(pattern) = word.strip_prefix('-').filter(|rest| !rest.is_empty()) {
             run.without.push(pattern.to_owned());
         } else if word.bytes().all(|byte| byte.is_ascii_digit())
@@ -216,8 +216,8 @@ mod tests {
         assert_eq!(line("focus = Cache.*"), set("focus", "Cache.*"));
         assert_eq!(line("focus="), set("focus", ""));
         assert_eq!(line("focus = \"a b\"  //: remark"), set("focus", "a b"));
-        assert_eq!(line("cum"), set("cum", "true"));
-        assert_eq!(line("inuse_space"), set("inuse_space", "true"));
+        assert_eq!(line("cum"), Ok(Line::Switch("cum".into())));
+        assert_eq!(line("inuse_space"), Ok(Line::Switch("inuse_space".into())));
     }
 
     #[test]

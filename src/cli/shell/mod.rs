@@ -165,6 +165,10 @@ impl Session<'_> {
                 self.settings.set(&name, &value, &kinds)?;
                 Ok(())
             }
+            Line::Switch(name) => {
+                self.settings.switch(&name, &kinds)?;
+                Ok(())
+            }
             Line::Run(run) => {
                 self.run(&run, out, err)?;
                 Ok(())

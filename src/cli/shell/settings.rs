@@ -218,6 +218,25 @@ impl Settings {
         Ok(())
     }
 
+    /// Sets what needs no value.
+    ///
+    /// # Errors
+    /// It needs one.
+    pub(super) fn switch(&mut self, name: &str, sample_types: &[String]) -> Result<(), String> {
+        let needs_value = |it: &&Setting| matches!(it.kind, Kind::Value(_) | Kind::Count);
+        match SETTINGS
+            .iter()
+            .filter(needs_value)
+            .any(|it| it.name == name)
+            || name == "sort"
+        {
+            true => Err(format!(
+                "{name}: a value is missing, as in `{name}=…`; `{name}=` is the default again"
+            )),
+            false => self.set(name, "true", sample_types),
+        }
+    }
+
     /// The value of a setting, if it is not the default.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
