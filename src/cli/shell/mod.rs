@@ -98,9 +98,9 @@ pub(super) fn run(
         out,
         "`help` lists the commands, `o` the options, Tab completes, `quit` ends"
     )?;
+    out.flush()?;
     let mut prompt = Prompt::new(session.words())?;
     while let Some(text) = prompt.next()? {
-        // Not flushed in between otherwise: a page of a report and then the prompt.
         match session.line(&text, out, err) {
             Ok(Next::Quit) => break,
             Ok(Next::Line) => {}
