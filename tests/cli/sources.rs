@@ -14,11 +14,22 @@ const HISTORY: &str = "checkout/src/orders/history.rs";
 fn scene() -> Scene {
     let scene = Scene::new();
     let mut lines: Vec<String> = (1..=120).map(|line| format!("// line {line}")).collect();
-    lines[79] = "impl<T> History<T> {".into();
-    lines[84] = "    pub fn remember(&mut self, order: T) {".into();
-    lines[86] = "\tlet when = self.clock.now(); // and a remark that is so long that it does not fit on any screen".into();
-    lines[87] = "        self.orders.push(order);".into();
-    lines[88] = "    } // \u{1b}[31mred".into();
+    let function = [
+        "    pub fn remember(&mut self, order: T) {",
+        "        if self.is_full() {",
+        "            self.forget_oldest();",
+        "        }",
+        "        let when = self.clock.now();",
+        "        self.seen += 1;",
+        "\tself.newest = Some(when); // after a tab",
+        "        self.orders.push(order);",
+        "    }",
+        "// a remark that is so long that it does not fit on any screen, and whoever wrote it had a large one indeed",
+        "// \u{1b}[31mred",
+    ];
+    for (line, text) in lines[80..].iter_mut().zip(function) {
+        text.clone_into(line);
+    }
     put(&scene, HISTORY, &lines.join("\n"));
     let main: Vec<String> = (1..=20).map(|line| format!("// main {line}")).collect();
     put(&scene, "checkout/src/main.rs", &main.join("\n"));
@@ -52,7 +63,7 @@ fn write_inlined(scene: &Scene) {
         push.filename = "/rustc/9b00/library/alloc/src/vec/mod.rs".into();
         profile.functions.push(push);
         let push = FunctionId(profile.functions.len() as u32 - 1);
-        profile.functions[1].start_line = 85;
+        profile.functions[1].start_line = 81;
         // The first stack's first two locations become one.
         let (inner, outer) = (profile.locations[0].lines[0], profile.locations[1].lines[0]);
         let between = Line {

@@ -8,8 +8,8 @@ use std::process::Command;
 /// (function, file, line) to (flat, cum), without what is 0 in both.
 type Lines = BTreeMap<(String, String, i64), (i64, i64)>;
 
-/// The demo's own functions: their source is where the profile says. Others' pprof leaves out.
-const REGEX: &str = "demo::";
+/// The demo's own functions and some of its dependencies': their source is where the profile says. pprof leaves out others'.
+const REGEX: &str = "^<?(demo|serde_json|bytes)::";
 
 fn theirs(tool: &Pprof, args: &[&str]) -> Lines {
     let listing = tool.run(&[&["-unit=B", "-list", REGEX], args].concat());
@@ -65,6 +65,57 @@ fn ours(args: &[&str], values: impl Fn(&Value) -> (i64, i64)) -> Lines {
         }
     }
     lines
+}
+
+/// (function, file) to flat, of every function, those without source as well: where memory comes from is std's.
+#[test]
+#[ignore = "needs Go's pprof: ci/setup.sh installs it, ci/viewers.sh runs this"]
+fn list_agrees_on_what_functions_hold() {
+    for_each(|tool, dumps| {
+        let args = [
+            "-unit=B",
+            "-sample_index=alloc_space",
+            "-list",
+            ".",
+            path(&dumps.after),
+        ];
+        let mut theirs = BTreeMap::new();
+        let listing = tool.run(&args);
+        let mut lines = listing.lines();
+        while let Some(line) = lines.next() {
+            if let Some(rest) = line.strip_prefix("ROUTINE ======================== ") {
+                let (name, file) = rest.rsplit_once(" in ").unwrap();
+                let flat = lines.next().unwrap().split_whitespace().next().unwrap();
+                theirs.insert((name.to_owned(), clean(file)), bytes(flat));
+            }
+        }
+        theirs.retain(|_, flat| *flat != 0);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_heapsite"));
+        let all = [
+            "list",
+            "",
+            "--leaf",
+            "--json",
+            "-n",
+            "1000000",
+            "--sort",
+            "alloc_space",
+        ];
+        let document: Value =
+            serde_json::from_str(&output(command.args(all).arg(&dumps.after))).unwrap();
+        let mut ours = BTreeMap::new();
+        for function in document["functions"].as_array().unwrap() {
+            let text = |key: &str| function[key].as_str().unwrap_or_default().to_owned();
+            let flat = function["flat"]["value"].as_i64().unwrap();
+            if flat != 0 && function["file"].is_string() {
+                *ours
+                    .entry((text("function"), clean(&text("file"))))
+                    .or_insert(0) += flat;
+            }
+        }
+        assert!(ours.len() > 1, "{}: {ours:?}", tool.name);
+        assert_eq!(theirs, ours, "{}", tool.name);
+    });
 }
 
 fn compare(what: &str, theirs: &Lines, ours: &Lines) {
