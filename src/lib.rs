@@ -59,6 +59,10 @@ pub use trigger::{Handle, dump, init};
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals {
+    #[cfg(feature = "cli")]
+    pub use crate::cli::read_answer;
+    #[cfg(feature = "http")]
+    pub use crate::http::read_query;
     pub use crate::record::internals::*;
     pub use crate::unwind::internals as unwind;
 }

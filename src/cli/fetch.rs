@@ -166,6 +166,13 @@ fn connect(address: &Address<'_>) -> io::Result<TcpStream> {
     Err(last)
 }
 
+/// As [`get`] does with all of them.
+#[cfg(feature = "internals")]
+pub(super) fn read_answer(answer: &[u8]) -> Result<Vec<u8>> {
+    is_whole(answer);
+    body(answer).map_err(Error::input)
+}
+
 /// The head as text, and where the body starts.
 fn head(answer: &[u8]) -> Option<(&str, usize)> {
     let end = answer

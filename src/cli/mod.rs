@@ -55,6 +55,13 @@ pub fn main() -> ExitCode {
     run(std::env::args_os(), look, &mut out, &mut io::stderr())
 }
 
+/// What is in an answer of a server; for heapsite's own tests.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub fn read_answer(answer: &[u8]) -> crate::Result<Vec<u8>> {
+    fetch::read_answer(answer)
+}
+
 /// Why a command ended early.
 struct Failure(Error);
 

@@ -18,7 +18,7 @@ const TIMES: u64 = 32;
 
 /// Memory that is left, bytes.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     /// Bytes that have been read.
     len: Cell<u64>,
     taken: Cell<u64>,
@@ -26,7 +26,7 @@ pub(super) struct Budget {
 
 impl Budget {
     /// For a file of `len` bytes, unpacked.
-    pub(super) fn new(len: usize) -> Budget {
+    pub(crate) fn new(len: usize) -> Budget {
         let budget = Budget::growing();
         budget.read(len);
         budget
@@ -55,7 +55,7 @@ impl Budget {
     ///
     /// # Errors
     /// There is not so much left.
-    pub(super) fn take(&self, count: usize, size: usize) -> Result<()> {
+    pub(crate) fn take(&self, count: usize, size: usize) -> Result<()> {
         let bytes = (count as u64).saturating_mul(size as u64);
         let taken = self.taken.get().saturating_add(bytes);
         if taken > self.whole() {

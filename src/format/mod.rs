@@ -11,7 +11,7 @@
 //! `src/guide/formats.md` describes them for readers of the files.
 #![forbid(unsafe_code)]
 
-mod budget;
+pub(crate) mod budget;
 pub mod folded;
 mod goroutines;
 pub mod json;

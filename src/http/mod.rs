@@ -50,6 +50,14 @@ pub use access::Options;
 pub(crate) use access::{TOKENS, address};
 pub use server::Server;
 
+/// Reads a query as the endpoints do; for heapsite's own tests.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub fn read_query(text: &str) {
+    query::seconds(text);
+    query::number(text, "debug");
+}
+
 /// Serves `/debug/pprof/` on `address`, which has to be of this machine's loopback; port 0: any that is free.
 ///
 /// # Errors

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::told::{SpawnSite, Stack, State, Task, Tasks};
 use crate::error::{Error, Result};
-use crate::view::stacks::{StackTable, Stacks, check_document, is_document, write_document};
+use crate::format::budget::Budget;
+use crate::view::stacks::{
+    StackTable, Stacks, check_document, is_document, referred, write_document,
+};
 
 const FORMAT: &str = "heapsite-tasks";
 const VERSION: u32 = 1;
@@ -97,11 +100,13 @@ impl Tasks {
             serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
         let found = (document.format.as_str(), document.version);
         check_document(found, (FORMAT, VERSION)).map_err(wrong)?;
-        let stacks = document.stacks.stacks().map_err(wrong)?;
+        let budget = Budget::new(bytes.len());
+        let stacks = document.stacks.stacks(&budget).map_err(wrong)?;
         let sites = document.spawn_sites.len();
         let tasks = document.tasks.into_iter().enumerate();
         let tasks = tasks.map(|(place, row)| {
-            task(row, sites, &stacks).map_err(|what| wrong(format!("task {place}: {what}")))
+            task(row, sites, &stacks, &budget)
+                .map_err(|what| wrong(format!("task {place}: {what}")))
         });
         Ok(Tasks {
             time_nanos: document.time_nanos,
@@ -113,11 +118,8 @@ impl Tasks {
     }
 }
 
-fn task(row: Row, sites: usize, stacks: &[Stack]) -> Result<Task, String> {
-    let stack = |number: usize| {
-        let found = stacks.get(number).cloned();
-        found.ok_or_else(|| format!("stack {number} of {}", stacks.len()))
-    };
+fn task(row: Row, sites: usize, stacks: &[Stack], budget: &Budget) -> Result<Task, String> {
+    let stack = |number: usize| referred(stacks, number, budget);
     if row.spawn_site >= sites {
         return Err(format!("spawn site {} of {sites}", row.spawn_site));
     }

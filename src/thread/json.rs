@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::told::{NoStack, Stack, State, Thread, Threads};
 use crate::error::{Error, Result};
-use crate::view::stacks::{StackTable, Stacks, check_document, is_document, write_document};
+use crate::format::budget::Budget;
+use crate::view::stacks::{
+    StackTable, Stacks, check_document, is_document, referred, write_document,
+};
 
 const FORMAT: &str = "heapsite-threads";
 const VERSION: u32 = 1;
@@ -94,10 +97,11 @@ impl Threads {
             serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
         let found = (document.format.as_str(), document.version);
         check_document(found, (FORMAT, VERSION)).map_err(wrong)?;
-        let stacks = document.stacks.stacks().map_err(wrong)?;
+        let budget = Budget::new(bytes.len());
+        let stacks = document.stacks.stacks(&budget).map_err(wrong)?;
         let threads = document.threads.into_iter().enumerate();
         let threads = threads.map(|(place, row)| {
-            thread(row, &stacks).map_err(|what| wrong(format!("thread {place}: {what}")))
+            thread(row, &stacks, &budget).map_err(|what| wrong(format!("thread {place}: {what}")))
         });
         Ok(Threads {
             time_nanos: document.time_nanos,
@@ -109,11 +113,8 @@ impl Threads {
     }
 }
 
-fn thread(row: Row, stacks: &[Stack]) -> Result<Thread, String> {
-    let stack = |number: usize| {
-        let found = stacks.get(number).cloned();
-        found.ok_or_else(|| format!("stack {number} of {}", stacks.len()))
-    };
+fn thread(row: Row, stacks: &[Stack], budget: &Budget) -> Result<Thread, String> {
+    let stack = |number: usize| referred(stacks, number, budget);
     Ok(Thread {
         id: row.id,
         name: row.name,

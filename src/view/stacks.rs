@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Frame;
 use crate::Error;
+use crate::format::budget::Budget;
+use crate::profile::LocationId;
 
 /// Whether a document begins with `"format": FORMAT`, however it is spaced.
 pub(crate) fn is_document(bytes: &[u8], format: &str) -> bool {
@@ -51,8 +53,8 @@ pub(crate) struct StackTable {
 }
 
 impl StackTable {
-    /// The stacks by number; an error says which index is wrong.
-    pub(crate) fn stacks(self) -> Result<Vec<Arc<[Frame]>>, String> {
+    /// The stacks by number; an error says which index is wrong, or that copies of frames would take too much memory.
+    pub(crate) fn stacks(self, budget: &Budget) -> Result<Vec<Arc<[Frame]>>, String> {
         let frames: Vec<Frame> = self
             .frames
             .into_iter()
@@ -63,14 +65,36 @@ impl StackTable {
             })
             .collect();
         let frame = |number: usize| {
-            let found = frames.get(number).cloned();
-            found.ok_or_else(|| format!("frame {number} of {}", frames.len()))
+            let found = frames.get(number);
+            let frame = found.ok_or_else(|| format!("frame {number} of {}", frames.len()))?;
+            take(
+                budget,
+                1,
+                size_of::<Frame>() + frame.function.len() + frame.file.len(),
+            )?;
+            Ok(frame.clone())
         };
         let stacks = self.stacks.into_iter();
         stacks
             .map(|stack| stack.into_iter().map(frame).collect())
             .collect()
     }
+}
+
+/// A stack that a row refers to, which has a copy of it in a profile; an error says what is wrong.
+pub(crate) fn referred(
+    stacks: &[Arc<[Frame]>],
+    number: usize,
+    budget: &Budget,
+) -> Result<Arc<[Frame]>, String> {
+    let found = stacks.get(number);
+    let stack = found.ok_or_else(|| format!("stack {number} of {}", stacks.len()))?;
+    take(budget, stack.len(), size_of::<LocationId>())?;
+    Ok(stack.clone())
+}
+
+fn take(budget: &Budget, count: usize, size: usize) -> Result<(), String> {
+    budget.take(count, size).map_err(|error| error.to_string())
 }
 
 /// The tables while they are made.

@@ -1,0 +1,2 @@
+#![no_main]
+heapsite_fuzz::target!("text");
