@@ -48,6 +48,9 @@ pub mod leak_checks {}
 #[doc = include_str!("leaks.md")]
 pub mod leaks {}
 
+#[doc = include_str!("leak_watch.md")]
+pub mod leak_watch {}
+
 #[doc = include_str!("cli.md")]
 pub mod cli {}
 
