@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::trigger::evidence::Options as Evidence;
+use crate::trigger::leak_watch::Options as LeakWatch;
 
 pub use signal::Signal;
 
@@ -39,6 +40,8 @@ pub struct Config {
     pub(crate) symbolize: bool,
     /// Whether and when evidence is taken for the day the process is killed.
     pub(crate) evidence: Option<Evidence>,
+    /// Whether the process watches itself for leaks.
+    pub(crate) leak_watch: Option<LeakWatch>,
     /// Where profiles are served.
     #[cfg(feature = "http")]
     pub(crate) http: Option<String>,
@@ -80,6 +83,7 @@ impl Default for Config {
             thread_signal: None,
             symbolize: true,
             evidence: None,
+            leak_watch: None,
             #[cfg(feature = "http")]
             http: None,
             #[cfg(feature = "http")]
@@ -257,6 +261,29 @@ impl Config {
         self.evidence.get_or_insert(Evidence::new())
     }
 
+    /// Watch for leaks, with so much time between two looks, until the [`Handle`](crate::Handle) is dropped: a line on stderr
+    /// when a leak begins, doubles or ends. All else is as [`leak::Watch`](crate::leak::Watch) has it.
+    ///
+    /// Default: nobody watches. Text: `leak_watch=60s`, or `none`.
+    pub fn leak_watch(mut self, every: Duration) -> Config {
+        self.leak_watch_mut().every = every;
+        self
+    }
+
+    /// Whether [`Config::leak_watch`] dumps, too, when a leak begins.
+    ///
+    /// Default: `false`. Text: `leak_watch_dump=true`; asks for a watch every 60 s, too.
+    pub fn leak_watch_dump(mut self, yes: bool) -> Config {
+        if yes || self.leak_watch.is_some() {
+            self.leak_watch_mut().dump = yes;
+        }
+        self
+    }
+
+    fn leak_watch_mut(&mut self) -> &mut LeakWatch {
+        self.leak_watch.get_or_insert(LeakWatch::new())
+    }
+
     /// Serve profiles under `/debug/pprof/` on this address and port, from a thread of heapsite's own, until the
     /// [`Handle`](crate::Handle) is dropped; port 0 is any that is free. A line on stderr says where.
     ///
@@ -350,6 +377,12 @@ impl Config {
                     text::PERCENTS,
                 );
             }
+        }
+        if self.leak_watch.is_some_and(|watch| watch.every.is_zero()) {
+            return Err(Error::config(format!(
+                "key `leak_watch`, value `0`: {}",
+                text::DURATIONS
+            )));
         }
         if self.keep == Some(0) {
             return Err(Error::config(format!(

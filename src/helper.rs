@@ -8,7 +8,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::record;
 use crate::record::local::Ignore;
-#[cfg(any(feature = "http", feature = "push"))]
 pub(crate) use crate::record::scratch::Scratch;
 use crate::sys;
 
@@ -21,14 +20,23 @@ pub(crate) fn spawn<R: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> R + Send + 'static,
 ) -> io::Result<JoinHandle<R>> {
+    spawn_for_the_program(name, || {
+        let _own_work = own_work();
+        work()
+    })
+}
+
+/// The same for a thread that calls the program back: what it allocates is the program's, but for what it does under
+/// [`own_work`].
+pub(crate) fn spawn_for_the_program<R: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> R + Send + 'static,
+) -> io::Result<JoinHandle<R>> {
     sys::signal::with_signals_blocked(|| {
         thread::Builder::new()
             .name(name.to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(|| {
-                let _own_work = own_work();
-                work()
-            })
+            .spawn(work)
     })
 }
 

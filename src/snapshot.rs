@@ -82,7 +82,6 @@ pub fn snapshot() -> Snapshot {
 }
 
 /// The counters alone: a snapshot without the look at the process as a whole, for profiles that are made all day.
-#[cfg(feature = "push")]
 pub(crate) fn of_counters() -> Snapshot {
     without(&[])
 }
@@ -157,7 +156,7 @@ impl Snapshot {
 
     /// Adds a site's stack, without its counts.
     #[cfg(any(feature = "http", feature = "metrics", test))]
-    fn add_bare(&mut self, site: &Site, stack: &[u64]) {
+    pub(crate) fn add_bare(&mut self, site: &Site, stack: &[u64]) {
         let first_frame = self.frames.len();
         self.frames.extend_from_slice(stack);
         self.sites.push(Site {

@@ -8,7 +8,7 @@ use super::{Config, Signal, push, signal};
 use crate::error::{Error, Result};
 use crate::format::Format;
 
-const KEYS: &str = "interval, memory, signal, dir, format, every, keep, final, symbolize, thread_signal, evidence, evidence_pause, evidence_at, http, http_history, http_remote, http_token, \
+const KEYS: &str = "interval, memory, signal, dir, format, every, keep, final, symbolize, thread_signal, evidence, evidence_pause, evidence_at, leak_watch, leak_watch_dump, http, http_history, http_remote, http_token, \
      push, push_name, push_labels, push_interval, push_max, push_user, push_password, push_token, push_tenant, push_ca";
 const SIZES: &str =
     "accepted is a whole number of bytes, or one with B, KiB, MiB or GiB, such as 512KiB";
@@ -107,6 +107,12 @@ fn set(config: Config, key: &str, value: &str) -> Result<Config, String> {
             Some(percent) => config.evidence_at(percent as u8),
             None => return Err(PERCENTS.to_owned()),
         },
+        "leak_watch" if value == "none" => Config {
+            leak_watch: None,
+            ..config
+        },
+        "leak_watch" => config.leak_watch(duration(value).map_err(|it| it + ", or none")?),
+        "leak_watch_dump" => config.leak_watch_dump(truth(value)?),
         "http" | "http_history" | "http_remote" | "http_token" => return http(config, key, value),
         "push" | "push_name" | "push_labels" | "push_interval" | "push_max" | "push_user"
         | "push_password" | "push_token" | "push_tenant" | "push_ca" => {
@@ -246,6 +252,13 @@ mod tests {
                     .evidence_at(80),
             ),
             ("keep=all", Config::new().keep_all()),
+            ("leak_watch=none", Config::new()),
+            (
+                "leak_watch=5m,leak_watch_dump=true",
+                Config::new()
+                    .leak_watch(Duration::from_secs(300))
+                    .leak_watch_dump(true),
+            ),
             (
                 " final = true , symbolize=false,",
                 Config::new().final_dump(true).symbolize(false),

@@ -50,6 +50,8 @@ pub mod leaks {}
 
 #[doc = include_str!("verdict.md")]
 pub mod verdict {}
+#[doc = include_str!("leak_watch.md")]
+pub mod leak_watch {}
 
 #[doc = include_str!("cli.md")]
 pub mod cli {}

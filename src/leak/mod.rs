@@ -23,6 +23,8 @@
 //! println!("{}", check.find().unwrap_err());
 //! ```
 //!
+//! [`Watch`] does it in production: it looks at the running process again and again, and calls back when a leak begins and ends.
+//!
 //! The test binary needs a [`Heapsite`](crate::Heapsite) as its global allocator; without one a check fails and says so.
 //! What belongs to a check, what escapes it, and what is no leak is told in the [guide](crate::guide::leak_checks).
 //!
@@ -58,6 +60,7 @@ mod tasks;
 #[cfg(test)]
 mod testing;
 mod threads;
+mod watch;
 
 #[doc(inline)]
 pub use crate::{__assert_allocs as assert_allocs, __assert_no_leaks as assert_no_leaks};
@@ -73,3 +76,4 @@ pub use peak::{Held, held_at_peak};
 pub use report::{
     LeakReport, LeakedCell, LeakedFd, LeakedSite, LeakedTasks, LeakedThread, Place, SavedPair,
 };
+pub use watch::{Change, Kind, Watch, WatchHandle};

@@ -8,7 +8,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use super::lines::Series;
-use super::threads;
+use super::{leaks, threads};
 use crate::profile::HeapFacts;
 use crate::profile::resources::{Count, MemoryPart, Resources, TaskCounts};
 use crate::snapshot::totals;
@@ -44,6 +44,9 @@ pub(super) fn encode(
     }
     if let Some((counts, sites)) = tasks {
         self::tasks(&mut out, counts, sites)?;
+    }
+    if let Some(watch) = crate::stats::leaks::current() {
+        leaks::encode(&mut out, &watch)?;
     }
     if process {
         usual(&mut out, facts)?;
@@ -350,23 +353,35 @@ fn usual(out: &mut Families<'_>, facts: &HeapFacts) -> fmt::Result {
 }
 
 /// Writes families one after another. A name is without its unit and without `_total`, which the encoder adds.
-struct Families<'a>(DescriptorEncoder<'a>);
+pub(super) struct Families<'a>(DescriptorEncoder<'a>);
 
 impl Families<'_> {
-    fn gauge(&mut self, name: &str, help: &str, unit: Option<Unit>, value: f64) -> fmt::Result {
+    pub(super) fn gauge(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<Unit>,
+        value: f64,
+    ) -> fmt::Result {
         self.0
             .encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?
             .encode_gauge(&value)
     }
 
-    fn counter(&mut self, name: &str, help: &str, unit: Option<Unit>, value: f64) -> fmt::Result {
+    pub(super) fn counter(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<Unit>,
+        value: f64,
+    ) -> fmt::Result {
         let mut metric =
             self.0
                 .encode_descriptor(name, help, unit.as_ref(), MetricType::Counter)?;
         count(&mut metric, value)
     }
 
-    fn gauges<'l, const LABELS: usize>(
+    pub(super) fn gauges<'l, const LABELS: usize>(
         &mut self,
         name: &str,
         help: &str,
@@ -382,7 +397,7 @@ impl Families<'_> {
         Ok(())
     }
 
-    fn counters<'l, const LABELS: usize>(
+    pub(super) fn counters<'l, const LABELS: usize>(
         &mut self,
         name: &str,
         help: &str,

@@ -19,6 +19,7 @@
 
 mod collector;
 mod families;
+mod leaks;
 mod lines;
 mod plain;
 mod shown;

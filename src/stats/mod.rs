@@ -4,6 +4,7 @@
 mod allocator;
 mod cgroup;
 mod fds;
+pub(crate) mod leaks;
 mod memory;
 pub(crate) mod process;
 mod reconcile;
@@ -21,6 +22,8 @@ pub use crate::profile::resources::{
     Cgroup, Count, HeldMemory, MemoryPart, MemoryParts, Resources, TaskCounts,
 };
 pub(crate) use cgroup::nearest_limit;
+
+pub use leaks::{GrowingSite, LeakWatch};
 
 pub use allocator::{Allocator, AllocatorCount, ask_glibc, give_memory_back, register_allocator};
 
@@ -59,6 +62,8 @@ pub struct Stats {
     pub cost: Cost,
     /// Tracked tasks, exact; `None` without the feature `task`.
     pub tasks: Option<TaskCounts>,
+    /// What the leak watch has found; `None`: none runs.
+    pub leak_watch: Option<LeakWatch>,
     /// What the process holds: resident memory by parts, threads, descriptors. `None` from [`heap`], and where there is no
     /// `/proc`.
     pub process: Option<Resources>,
@@ -108,6 +113,7 @@ pub fn stats() -> Stats {
     Stats {
         // The same as the process's, which there may be none of.
         tasks: stats.tasks.or_else(crate::task::counts),
+        leak_watch: leaks::current(),
         ..stats
     }
 }
@@ -127,6 +133,7 @@ pub fn heap() -> Stats {
     let _own_work = Ignore::new();
     Stats {
         tasks: crate::task::counts(),
+        leak_watch: leaks::current(),
         ..totals::now().into()
     }
 }
@@ -147,6 +154,7 @@ impl From<HeapFacts> for Stats {
             losses: facts.losses,
             footprint: facts.footprint,
             cost: facts.cost,
+            leak_watch: None,
             tasks: facts.resources.as_ref().and_then(|it| it.tasks.clone()),
             process: facts.resources.map(|resources| *resources),
         }

@@ -19,6 +19,7 @@
 
 mod desk;
 pub mod evidence;
+pub(crate) mod leak_watch;
 pub(crate) mod report;
 mod schedule;
 mod signal;
@@ -176,22 +177,28 @@ impl Config {
         if let Some(bytes) = self.interval {
             wiring::set_sample_interval(bytes);
         }
-        #[cfg(feature = "http")]
-        if let Some(server) = &http {
-            report::line(format_args!("profiles at {}/debug/pprof/", server.url()));
-        }
-        Ok(Handle {
+        let mut handle = Handle {
             pid,
             #[cfg(feature = "http")]
             http,
             #[cfg(feature = "push")]
             push,
+            leak_watch: None,
             desk,
             thread,
             armed,
             dir,
             manner,
-        })
+        };
+        // If it fails, the handle stops everything.
+        if let Some(options) = self.leak_watch {
+            handle.leak_watch = leak_watch::start(options, &handle.desk)?;
+        }
+        #[cfg(feature = "http")]
+        if let Some(server) = &handle.http {
+            report::line(format_args!("profiles at {}/debug/pprof/", server.url()));
+        }
+        Ok(handle)
     }
 }
 
@@ -216,6 +223,7 @@ pub struct Handle {
     http: Option<crate::http::Server>,
     #[cfg(feature = "push")]
     push: Option<crate::push::Pusher>,
+    leak_watch: Option<crate::leak::WatchHandle>,
     desk: Arc<Desk>,
     /// `None` only while dropping.
     thread: Option<JoinHandle<()>>,
@@ -291,6 +299,8 @@ impl Drop for Handle {
         drop(self.http.take());
         #[cfg(feature = "push")]
         drop(self.push.take());
+        // While there is somebody to answer its order for a dump.
+        drop(self.leak_watch.take());
         if let Some(armed) = &self.armed {
             armed.disarm();
         }

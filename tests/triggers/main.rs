@@ -7,6 +7,7 @@ mod fork;
 mod harness;
 #[cfg(feature = "http")]
 mod http;
+mod leak_watch;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(feature = "push")]
@@ -25,6 +26,7 @@ fn main() -> std::process::ExitCode {
         exit::SCENARIOS,
         files::SCENARIOS,
         fork::SCENARIOS,
+        leak_watch::SCENARIOS,
         settings::SCENARIOS,
         stalled::SCENARIOS,
         #[cfg(feature = "http")]

@@ -41,6 +41,7 @@ pub(super) async fn answer(State(page): State<Page>, method: Method) -> Response
         "footprint": stats.footprint,
         "cost": stats.cost,
         "share_of_cpu": stats.cost.share_of_cpu(),
+        "leak_watch": stats.leak_watch,
         "links": links(page.metrics),
     }))
 }
