@@ -153,10 +153,17 @@ fn decide(
 
     // Those that reached half of the span: how many of them were freed later? Lifetimes are known by buckets, so the age
     // is an edge between two.
-    let old = edge_below(span / 2.0);
-    let kept = alive(since, uptime - old);
-    let lost = history.freed_after(old) / clumping;
-    let is_freed = share_above(lost, kept + lost, LEVEL);
+    let fate = |age: f64| Fate::new(history, since, uptime, age, clumping);
+    let mut old = edge_below(span / 2.0);
+    let mut later = fate(old);
+    // What is freed late may be freed at one age, such as a buffer that is flushed: the next edge tells whether the rest stay.
+    if later.is_freed() > 0.05 && old * 2.0 <= 0.75 * span {
+        let beyond = fate(old * 2.0);
+        if beyond.is_freed() <= 0.05 && beyond.odds_of_going() < 0.01 {
+            (old, later) = (old * 2.0, beyond);
+        }
+    }
+    let is_freed = later.is_freed();
     if is_freed > 0.5 {
         judgement.class = Ok(Class::WorkingSet);
         return;
@@ -191,11 +198,16 @@ fn decide(
             false => Ok(Class::Burst),
         }
     } else if spread < 2.0 || span < uptime / 8.0 {
-        // Of a span of an eighth it cannot be said whether it goes on.
-        Ok(Class::Burst)
+        // Of a span of an eighth it cannot be said whether it goes on; but where all are young, those before them were freed.
+        let first = birth_of_sixteenth(history, since, uptime);
+        match fate(edge_below((uptime - first) / 2.0)).is_freed() {
+            share if share > 0.5 => Ok(Class::WorkingSet),
+            share if share > 0.05 => Ok(Class::Filling),
+            _ => Ok(Class::Burst),
+        }
     } else if is_freed > 0.05 {
         Ok(Class::Filling)
-    } else if share_below(lost, kept + lost, LEVEL) > 0.5 {
+    } else if later.may_go() > 0.5 {
         Err(Why::FewOld)
     } else if has_stopped
         || thins_out(
@@ -208,17 +220,50 @@ fn decide(
         Err(Why::FewBursts)
     } else {
         // Each null hypothesis must be refused, so the largest p counts (an intersection-union test).
-        let they_go = at_most(lost, kept + lost, 0.5);
+        let they_go = later.odds_of_going();
         let it_stopped = at_least(recent, survivors, share(STOPPED));
-        judgement.p_alike = they_go.max(it_stopped);
-        judgement.p = match share_below(lost, kept + lost, LEVEL) > 0.2 {
+        judgement.p_alike = match recent >= 0.5 {
+            true => they_go,
+            false => 1.0,
+        };
+        judgement.p = match later.may_go() > 0.2 {
             true => 1.0,
-            false => judgement
-                .p_alike
+            false => they_go
+                .max(it_stopped)
                 .max(capped(history, since, until, clumping, cap)),
         };
         Ok(Class::Leak)
     };
+}
+
+/// Of those that reached an age: how many are live, and how many were freed, in pieces of evidence.
+struct Fate {
+    kept: f64,
+    lost: f64,
+}
+
+impl Fate {
+    fn new(history: &History, since: f64, uptime: f64, age: f64, clumping: f64) -> Fate {
+        Fate {
+            kept: history.samples_in(since, uptime - age) / clumping,
+            lost: history.freed_after(age) / clumping,
+        }
+    }
+
+    /// The share that is freed at least.
+    fn is_freed(&self) -> f64 {
+        share_above(self.lost, self.kept + self.lost, LEVEL)
+    }
+
+    /// The share that is freed at most.
+    fn may_go(&self) -> f64 {
+        share_below(self.lost, self.kept + self.lost, LEVEL)
+    }
+
+    /// The odds of so few if half of them are freed.
+    fn odds_of_going(&self) -> f64 {
+        at_most(self.lost, self.kept + self.lost, 0.5)
+    }
 }
 
 /// The odds of this growth if the place has a cap: of what came after a cache must be full, and of the size.
@@ -243,13 +288,7 @@ fn came_after(history: &History, since: f64, until: f64, clumping: f64, longest:
     if longest <= 0.0 {
         return 0.0;
     }
-    let sixteenth = history.samples_in(since, until) / 16.0;
-    let mut sum = 0.0;
-    let began = history.born.iter().find(|born| {
-        sum += born.samples_in(since, until);
-        sum >= sixteenth
-    });
-    let began = began.map_or(until, |born| born.to.clamp(since, until));
+    let began = birth_of_sixteenth(history, since, until);
     let full = began + longest;
     if full >= until {
         return 1.0;
@@ -258,6 +297,17 @@ fn came_after(history: &History, since: f64, until: f64, clumping: f64, longest:
     let before = history.samples_in(began, full) / clumping;
     let share = STOPPED * (until - full) / (STOPPED * (until - full) + longest);
     at_least(later, later + before, share)
+}
+
+/// When a sixteenth of the survivors of a time were born.
+fn birth_of_sixteenth(history: &History, since: f64, until: f64) -> f64 {
+    let sixteenth = history.samples_in(since, until) / 16.0;
+    let mut sum = 0.0;
+    let found = history.born.iter().find(|born| {
+        sum += born.samples_in(since, until);
+        sum > 0.0 && sum >= sixteenth
+    });
+    found.map_or(until, |born| born.to.clamp(since, until))
 }
 
 /// Whether the later half has clearly fewer than the earlier one.

@@ -118,7 +118,7 @@ pub struct Suspect {
     /// Of a leak `1 − p`, with `p` corrected for the number of places (Holm); otherwise 0.
     pub confidence: f64,
     /// Of what is filling: it does all that a leak does, but has not grown for longer than a cache may take to fill
-    /// ([`Options::longest_fill`]). Look again later.
+    /// ([`Options::longest_fill`]); or what is live stays longer and longer, as in a queue. Look again later.
     pub looks_like_leak: bool,
     /// Nothing of it was ever freed: a cache on its way to a cap looks the same.
     pub may_be_filling: bool,
@@ -206,12 +206,13 @@ pub fn leaks(profiles: &[Profile], options: &Options) -> Result<Findings> {
     for history in histories {
         let mut judgement = class::judge(&history, uptime as f64, cap);
         let levels = levels.remove(&series::key(&history.place));
-        let levels = levels.unwrap_or_default();
+        let [levels, allocated] = levels.unwrap_or_default();
         let trend = trend::trend(&moments, &levels);
         if let Some(trend) = &trend {
             let series = Series {
                 profiles,
                 levels: &levels,
+                allocated: &allocated,
                 trend,
             };
             series.weigh(&history, &mut judgement, cap);

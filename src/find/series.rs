@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::class::{Cap, Class, Judgement, Why};
 use super::place::{self, History, Place};
-use super::trend::Trend;
+use super::trend::{Trend, trend};
 use super::{Options, SUSPICION};
 use crate::profile::Profile;
 use crate::{Error, Result};
@@ -13,8 +13,10 @@ use crate::{Error, Result};
 /// The levels of one place.
 pub(super) struct Series<'a> {
     pub(super) profiles: &'a [Profile],
-    /// Bytes in each profile.
+    /// Live bytes in each profile.
     pub(super) levels: &'a [f64],
+    /// Bytes ever allocated, in each profile; 0: not known.
+    pub(super) allocated: &'a [f64],
     pub(super) trend: &'a Trend,
 }
 
@@ -27,12 +29,20 @@ impl Series<'_> {
         judgement.p = (2.0 * judgement.p).min(1.0);
         judgement.p_alike = (2.0 * judgement.p_alike).min(1.0);
         let error = self.error(history);
+        let rises = trend.rise > 4.0 * error && trend.slope.low > 0.0;
         match judgement.class {
             Ok(Class::Leak) if trend.slope.high <= 0.0 => {
                 judgement.class = Ok(Class::Filling);
                 (judgement.p, judgement.p_alike) = (1.0, 1.0);
             }
-            Err(why) if trend.rise > 4.0 * error && trend.slope.low > 0.0 => {
+            Ok(Class::WorkingSet | Class::Filling) if rises && judgement.p_alike > SUSPICION => {
+                let alike = 2.0 * self.odds_of_longer_stays().max(trend.p);
+                if trend.later_share >= 0.25 && alike <= SUSPICION {
+                    judgement.class = Ok(Class::Filling);
+                    judgement.p_alike = alike;
+                }
+            }
+            Err(why) if rises => {
                 let alike = (2.0 * trend.p).min(1.0);
                 let goes_on = trend.later_share >= 0.25;
                 if why == Why::NoAges && goes_on && self.exceeds(cap, error) {
@@ -54,6 +64,31 @@ impl Series<'_> {
             variance if variance > 0.0 => variance.sqrt(),
             // Bytes × period bounds the variance where none was kept; see `profile::growth`.
             _ => (history.level.max(0) as f64 * period.max(0) as f64).sqrt(),
+        }
+    }
+
+    /// The odds that chance makes what is allocated here stay longer and longer, as in a queue that is drained too slowly.
+    /// How long it stays on average is what is live by what comes per time (Little, 1961), from profile to profile. It has to grow
+    /// by half; where traffic rises it stays the same.
+    fn odds_of_longer_stays(&self) -> f64 {
+        let mut ends = Vec::new();
+        let mut stays = Vec::new();
+        for at in 1..self.levels.len().min(self.allocated.len()) {
+            let came = self.allocated[at] - self.allocated[at - 1];
+            let times = [at - 1, at].map(|at| self.profiles[at].time_nanos as f64);
+            if came > 0.0 {
+                ends.push(times[1]);
+                stays.push(self.levels[at] / came * (times[1] - times[0]));
+            }
+        }
+        let grows = stays.first().zip(stays.last());
+        match (trend(&ends, &stays), grows) {
+            (Some(trend), Some((first, last)))
+                if *last >= 1.5 * first && trend.later_share >= 0.25 =>
+            {
+                trend.p
+            }
+            _ => 1.0,
         }
     }
 
@@ -178,18 +213,19 @@ pub(super) fn key(place: &Place) -> (String, i64) {
     }
 }
 
-/// Live bytes of each place in each profile.
-pub(super) fn levels(profiles: &[Profile]) -> HashMap<(String, i64), Vec<f64>> {
-    let mut levels: HashMap<(String, i64), Vec<f64>> = HashMap::new();
+/// Live bytes of each place in each profile, and bytes that it ever allocated.
+pub(super) fn levels(profiles: &[Profile]) -> HashMap<(String, i64), [Vec<f64>; 2]> {
+    let mut levels: HashMap<(String, i64), [Vec<f64>; 2]> = HashMap::new();
     if profiles.len() < 3 {
         return levels;
     }
     for (at, profile) in profiles.iter().enumerate() {
         for history in place::histories(profile) {
-            let row = levels
+            let rows = levels
                 .entry(key(&history.place))
-                .or_insert_with(|| vec![0.0; profiles.len()]);
-            row[at] = history.level as f64;
+                .or_insert_with(|| [0; 2].map(|_| vec![0.0; profiles.len()]));
+            rows[0][at] = history.level as f64;
+            rows[1][at] = history.alloc.bytes_estimate;
         }
     }
     levels

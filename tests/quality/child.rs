@@ -80,7 +80,12 @@ fn judge(program: &Program, interval: u64, profiles: &[Profile]) -> Outcome {
     let is_here = |place: &Place| place.file.ends_with(file) && place.line == line;
     let (said, samples) = said(&findings, is_here);
     let suspected = || findings.filling.iter().filter(|it| it.looks_like_leak);
-    let elsewhere = |it: &&Suspect| !is_here(&it.place);
+    let also = program.also();
+    let is_also = |place: &Place| {
+        also.iter()
+            .any(|it| place.file.ends_with(it.0) && place.line == it.1)
+    };
+    let elsewhere = |it: &&Suspect| !is_here(&it.place) && !is_also(&it.place);
     let name = |it: &Suspect| format!("{}:{} {:?}", it.place.file, it.place.line, it.class);
     let here = findings
         .leaks

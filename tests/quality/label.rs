@@ -14,8 +14,9 @@ pub(crate) struct Program {
 pub(crate) enum Truth {
     /// Leaks at its line, from this second on, so many bytes a second where that is steady; 0: it is not.
     Leaks { from: u64, rate: f64 },
-    /// Leaks at its line, by a few large blocks or bursts: too little for one snapshot.
-    LeaksLumpily,
+    /// Leaks at its line, but in bursts, by day, in a block that doubles, or in a queue whose items are taken late: one snapshot
+    /// does not tell, and no less than all twenty need to.
+    LeaksUnsteadily,
     /// What its line is after two hours.
     Innocent(&'static [Class]),
     /// Innocent, but it breaks the assumption that an innocent place does not grow for longer than an hour. Nobody can
@@ -27,13 +28,22 @@ impl Program {
     /// The source file and the line that ends with `// LINE: name`.
     pub(crate) fn line(&self) -> (&'static str, i64) {
         let marker = format!("// LINE: {}", self.name);
-        for &(file, text) in SOURCES {
-            if let Some(at) = text.lines().position(|line| line.ends_with(&marker)) {
-                return (file, at as i64 + 1);
-            }
-        }
-        panic!("no line is marked with {marker}");
+        let found = marked(&marker).next();
+        found.unwrap_or_else(|| panic!("no line is marked with {marker}"))
     }
+
+    /// Other lines that leak along with it, marked with `// ALSO: name`.
+    pub(crate) fn also(&self) -> Vec<(&'static str, i64)> {
+        marked(&format!("// ALSO: {}", self.name)).collect()
+    }
+}
+
+fn marked(marker: &str) -> impl Iterator<Item = (&'static str, i64)> {
+    SOURCES.iter().flat_map(move |&(file, text)| {
+        let lines = text.lines().enumerate();
+        let found = lines.filter(move |(_, line)| line.ends_with(marker));
+        found.map(move |(at, _)| (file, at as i64 + 1))
+    })
 }
 
 const SOURCES: &[(&str, &str)] = &[

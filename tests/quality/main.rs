@@ -153,6 +153,6 @@ impl Case {
 
 impl Truth {
     fn leaks(self) -> bool {
-        matches!(self, Truth::Leaks { .. } | Truth::LeaksLumpily)
+        matches!(self, Truth::Leaks { .. } | Truth::LeaksUnsteadily)
     }
 }

@@ -190,8 +190,12 @@ impl Report<'_> {
                     outcome.said, outcome.accused
                 ));
             }
-            let is_steady = matches!(program.truth, Truth::Leaks { .. });
-            if is_steady && outcome.samples >= LARGE && !outcome.said.finds() {
+            let has_to = match program.truth {
+                Truth::Leaks { .. } => true,
+                Truth::LeaksUnsteadily => outcome.windows == WINDOWS[2],
+                _ => false,
+            };
+            if has_to && outcome.samples >= LARGE && !outcome.said.finds() {
                 wrong.push(format!(
                     "{at}: not found, {:?} with {} samples",
                     outcome.said, outcome.samples

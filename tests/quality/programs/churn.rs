@@ -33,7 +33,7 @@ pub(crate) fn string_building(world: &mut World) {
 
 pub(crate) fn sort_buffers(world: &mut World) {
     world.run(|now, random| {
-        if now % 5 == 0 {
+        if now % 30 == 0 {
             let mut rows: Vec<(u64, u64)> =
                 (0..20_000).map(|i| (random.below(1 << 40), i)).collect(); // LINE: sort_buffers
             rows.sort();

@@ -101,8 +101,8 @@ pub(crate) fn label_explosion(world: &mut World) {
     world.run(|now, _| {
         for i in 0..PER_SECOND {
             let id = format!("{now}-{i:0>2000}"); // LINE: label_explosion
-            let labels = vec![("request".to_owned(), id)];
-            *counters.entry(labels).or_default() += 1;
+            let labels = vec![("request".to_owned(), id)]; // ALSO: label_explosion
+            *counters.entry(labels).or_default() += 1; // ALSO: label_explosion
         }
     });
 }

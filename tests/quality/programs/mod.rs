@@ -11,7 +11,7 @@ mod tasks;
 use heapsite::find::Class::{self, Burst, Filling, StartUp, WorkingSet};
 
 use crate::label::Program;
-use crate::label::Truth::{self, Beyond, Innocent, LeaksLumpily};
+use crate::label::Truth::{self, Beyond, Innocent, LeaksUnsteadily};
 use crate::world::{WINDOW, World};
 
 const fn program(name: &'static str, run: fn(&mut World), truth: Truth) -> Program {
@@ -33,7 +33,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
     leak("map_values", collections::map_values, 22.0 * KIB),
     leak("map_keys", collections::map_keys, 0.0),
     leak("vec_of_boxes", collections::vec_of_boxes, 22.0 * KIB),
-    program("vec_of_plain", collections::vec_of_plain, LeaksLumpily),
+    program("vec_of_plain", collections::vec_of_plain, LeaksUnsteadily),
     leak("static_registry", collections::static_registry, 22.0 * KIB),
     leak("thread_local", collections::thread_local, 22.0 * KIB),
     leak("map_capacity", collections::map_capacity, 0.0),
@@ -47,18 +47,22 @@ pub(crate) const PROGRAMS: &[Program] = &[
     leak("box_leak", ownership::box_leak, 22.0 * KIB),
     leak("pinned_buffer", ownership::pinned_buffer, 24.0 * KIB),
     leak("callbacks", ownership::callbacks, 22.0 * KIB),
-    leak("std_channel", ownership::std_channel, 22.0 * KIB),
+    program("std_channel", ownership::std_channel, LeaksUnsteadily),
     leak("connection_state", ownership::connection_state, 0.0),
     leak("join_set", tasks::join_set, 0.0),
     leak("join_handles", tasks::join_handles, 0.0),
     leak("detached", tasks::detached, 0.0),
     leak("timers", tasks::timers, 0.0),
-    leak("unbounded_channel", tasks::unbounded_channel, 20.0 * KIB),
+    program(
+        "unbounded_channel",
+        tasks::unbounded_channel,
+        LeaksUnsteadily,
+    ),
     leak("unanswered", tasks::unanswered, 0.0),
     leak("slow", shapes::slow, 2.0 * KIB),
     leak("fast", shapes::fast, 64.0 * KIB),
     leak("many_sizes", shapes::many_sizes, 0.0),
-    program("bursts", shapes::bursts, LeaksLumpily),
+    program("bursts", shapes::bursts, LeaksUnsteadily),
     leak("below_a_sawtooth", shapes::below_a_sawtooth, 0.0),
     leak("below_churn", shapes::below_churn, 20.0 * KIB),
     leak("beside_churn", shapes::beside_churn, 20.0 * KIB),
@@ -71,7 +75,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
             rate: 32.0 * KIB,
         },
     ),
-    leak("by_day", shapes::by_day, 0.0),
+    program("by_day", shapes::by_day, LeaksUnsteadily),
     leak(
         "large_blocks",
         shapes::large_blocks,

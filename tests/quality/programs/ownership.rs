@@ -21,10 +21,8 @@ struct Node {
 pub(crate) fn rc_cycle(world: &mut World) {
     world.run(|_, _| {
         for _ in 0..PER_SECOND {
-            let node = Rc::new(Node {
-                next: RefCell::default(),
-                _body: [1; SIZE],
-            }); // LINE: rc_cycle
+            let (next, _body) = (RefCell::default(), [1; SIZE]);
+            let node = Rc::new(Node { next, _body }); // LINE: rc_cycle
             *node.next.borrow_mut() = Some(node.clone());
         }
     });

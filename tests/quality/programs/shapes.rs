@@ -96,7 +96,7 @@ pub(crate) fn after_a_start(world: &mut World) {
     let mut map = HashMap::with_capacity(1 << 18);
     let mut key = 0u64;
     world.run(|now, _| {
-        let count = if now < 60 { 256 } else { 10 };
+        let count = if now < 30 { 512 } else { 10 };
         for _ in 0..count {
             key += 1;
             map.insert(key, vec![1u8; SIZE]); // LINE: after_a_start

@@ -113,7 +113,7 @@ pub(crate) fn unanswered(world: &mut World) {
     world.run(|_, _| {
         runtime.block_on(async {
             for _ in 0..10 {
-                let (sender, receiver) = oneshot::channel();
+                let (sender, receiver) = oneshot::channel(); // ALSO: unanswered
                 let body = [1u8; SIZE];
                 let task = async move { receiver.await.map(|answer| answer + body[7]) };
                 tokio::spawn(task); // LINE: unanswered
