@@ -4,16 +4,19 @@
 use super::births::{self, WINDOWS};
 use super::odds::{at_least, at_most, share_above, share_below};
 use super::place::History;
+use crate::profile::growth::two_sided_p;
 
 /// How the live memory of a place behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Class {
-    /// Survivors of every age, still coming, and those that grew old stay.
+    /// Survivors of every age, still coming, those that grew old stay, and it has grown for longer than a cache may
+    /// take to fill ([`Options::longest_fill`](super::Options::longest_fill)).
     Leak,
-    /// Grows, but the growth thins out, or those that grew old are still freed: it may be on its way to a cap. Cannot be
-    /// told from a leak yet.
+    /// Grows, but may be on its way to a cap: the growth thins out, those that grew old are still freed, or it has not
+    /// grown for long enough. Whether it does all else that a leak does is told by
+    /// [`Suspect::looks_like_leak`](super::Suspect::looks_like_leak).
     Filling,
     /// Came within a short time and stays.
     Burst,
@@ -61,8 +64,10 @@ impl Why {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Judgement {
     pub(super) class: Result<Class, Why>,
-    /// Of a leak: the larger of the odds that chance explains its tests.
+    /// Of a leak: the largest of the odds that chance explains its tests, the cap among them.
     pub(super) p: f64,
+    /// Without the cap: of what looks like a leak.
+    pub(super) p_alike: f64,
     /// From when on it grows, nanoseconds since the recorder's start.
     pub(super) since: f64,
     /// Births up to here are old enough to count as survivors.
@@ -75,9 +80,20 @@ const FEWEST: f64 = 16.0;
 const LEVEL: f64 = 0.05;
 /// How often a steady leak may be said to have stopped or to thin out.
 const RARELY: f64 = 0.001;
+/// What comes at this part of the rate before, or less, has stopped.
+const STOPPED: f64 = 0.125;
+
+/// What no cache exceeds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cap {
+    /// For how long one fills, nanoseconds.
+    pub(super) longest: f64,
+    /// How large one becomes, bytes; infinite: not known.
+    pub(super) largest: f64,
+}
 
 /// Judges a place of a process that has run for `uptime` nanoseconds.
-pub(super) fn judge(history: &History, uptime: f64) -> Judgement {
+pub(super) fn judge(history: &History, uptime: f64, cap: Cap) -> Judgement {
     let counts = births::windows(history, uptime);
     let count: f64 = counts.iter().sum();
     let mut judgement = Judgement {
@@ -87,6 +103,7 @@ pub(super) fn judge(history: &History, uptime: f64) -> Judgement {
             Why::FewSamples
         }),
         p: 1.0,
+        p_alike: 1.0,
         since: 0.0,
         until: uptime,
         clumping: 1.0,
@@ -117,11 +134,17 @@ pub(super) fn judge(history: &History, uptime: f64) -> Judgement {
         Some(first) if onset + 1 >= WINDOWS => first,
         _ => begin,
     };
-    decide(history, &mut judgement, &counts, uptime);
+    decide(history, &mut judgement, &counts, uptime, cap);
     judgement
 }
 
-fn decide(history: &History, judgement: &mut Judgement, counts: &[f64; WINDOWS], uptime: f64) {
+fn decide(
+    history: &History,
+    judgement: &mut Judgement,
+    counts: &[f64; WINDOWS],
+    uptime: f64,
+    cap: Cap,
+) {
     let Judgement {
         since, clumping, ..
     } = *judgement;
@@ -130,10 +153,17 @@ fn decide(history: &History, judgement: &mut Judgement, counts: &[f64; WINDOWS],
 
     // Those that reached half of the span: how many of them were freed later? Lifetimes are known by buckets, so the age
     // is an edge between two.
-    let old = edge_below(span / 2.0);
-    let kept = alive(since, uptime - old);
-    let lost = history.freed_after(old) / clumping;
-    let is_freed = share_above(lost, kept + lost, LEVEL);
+    let fate = |age: f64| Fate::new(history, since, uptime, age, clumping);
+    let mut old = edge_below(span / 2.0);
+    let mut later = fate(old);
+    // What is freed late may be freed at one age, such as a buffer that is flushed: the next edge tells whether the rest stay.
+    if later.is_freed() > 0.05 && old * 2.0 <= 0.75 * span {
+        let beyond = fate(old * 2.0);
+        if beyond.is_freed() <= 0.05 && beyond.odds_of_going() < 0.01 {
+            (old, later) = (old * 2.0, beyond);
+        }
+    }
+    let is_freed = later.is_freed();
     if is_freed > 0.5 {
         judgement.class = Ok(Class::WorkingSet);
         return;
@@ -168,11 +198,16 @@ fn decide(history: &History, judgement: &mut Judgement, counts: &[f64; WINDOWS],
             false => Ok(Class::Burst),
         }
     } else if spread < 2.0 || span < uptime / 8.0 {
-        // Of a span of an eighth it cannot be said whether it goes on.
-        Ok(Class::Burst)
+        // Of a span of an eighth it cannot be said whether it goes on; but where all are young, those before them were freed.
+        let first = birth_of_sixteenth(history, since, uptime);
+        match fate(edge_below((uptime - first) / 2.0)).is_freed() {
+            share if share > 0.5 => Ok(Class::WorkingSet),
+            share if share > 0.05 => Ok(Class::Filling),
+            _ => Ok(Class::Burst),
+        }
     } else if is_freed > 0.05 {
         Ok(Class::Filling)
-    } else if share_below(lost, kept + lost, LEVEL) > 0.2 {
+    } else if later.may_go() > 0.5 {
         Err(Why::FewOld)
     } else if has_stopped
         || thins_out(
@@ -184,12 +219,95 @@ fn decide(history: &History, judgement: &mut Judgement, counts: &[f64; WINDOWS],
     } else if spread < 3.5 {
         Err(Why::FewBursts)
     } else {
-        // Each null hypothesis must be refused, so the larger p counts (an intersection-union test).
-        let they_go = at_most(lost, kept + lost, 0.5);
-        let it_stopped = at_least(recent, survivors, share(0.125));
-        judgement.p = they_go.max(it_stopped);
+        // Each null hypothesis must be refused, so the largest p counts (an intersection-union test).
+        let they_go = later.odds_of_going();
+        let it_stopped = at_least(recent, survivors, share(STOPPED));
+        judgement.p_alike = match recent >= 0.5 {
+            true => they_go,
+            false => 1.0,
+        };
+        judgement.p = match later.may_go() > 0.2 {
+            true => 1.0,
+            false => they_go
+                .max(it_stopped)
+                .max(capped(history, since, until, clumping, cap)),
+        };
         Ok(Class::Leak)
     };
+}
+
+/// Of those that reached an age: how many are live, and how many were freed, in pieces of evidence.
+struct Fate {
+    kept: f64,
+    lost: f64,
+}
+
+impl Fate {
+    fn new(history: &History, since: f64, uptime: f64, age: f64, clumping: f64) -> Fate {
+        Fate {
+            kept: history.samples_in(since, uptime - age) / clumping,
+            lost: history.freed_after(age) / clumping,
+        }
+    }
+
+    /// The share that is freed at least.
+    fn is_freed(&self) -> f64 {
+        share_above(self.lost, self.kept + self.lost, LEVEL)
+    }
+
+    /// The share that is freed at most.
+    fn may_go(&self) -> f64 {
+        share_below(self.lost, self.kept + self.lost, LEVEL)
+    }
+
+    /// The odds of so few if half of them are freed.
+    fn odds_of_going(&self) -> f64 {
+        at_most(self.lost, self.kept + self.lost, 0.5)
+    }
+}
+
+/// The odds of this growth if the place has a cap: of what came after a cache must be full, and of the size.
+fn capped(history: &History, since: f64, until: f64, clumping: f64, cap: Cap) -> f64 {
+    let too_late = came_after(history, since, until, clumping, cap.longest);
+    if cap.largest.is_infinite() {
+        return too_late;
+    }
+    let beyond = history.live.bytes_estimate - cap.largest;
+    let too_large = match (history.live.bytes_variance * clumping).sqrt() {
+        error if error > 0.0 && beyond > 0.0 => two_sided_p(beyond / error) / 2.0,
+        _ if beyond > 0.0 => 0.0,
+        _ => 1.0,
+    };
+    // Either of two tests: the smaller odds count twice (Bonferroni).
+    (2.0 * too_late.min(too_large)).min(1.0)
+}
+
+/// The odds that as many survivors came later than `longest` after the growth began, if they come at [`STOPPED`] of the rate
+/// by then. It begins with the first sixteenth of them, so that a stray one does not date it back.
+fn came_after(history: &History, since: f64, until: f64, clumping: f64, longest: f64) -> f64 {
+    if longest <= 0.0 {
+        return 0.0;
+    }
+    let began = birth_of_sixteenth(history, since, until);
+    let full = began + longest;
+    if full >= until {
+        return 1.0;
+    }
+    let later = history.samples_in(full, until) / clumping;
+    let before = history.samples_in(began, full) / clumping;
+    let share = STOPPED * (until - full) / (STOPPED * (until - full) + longest);
+    at_least(later, later + before, share)
+}
+
+/// When a sixteenth of the survivors of a time were born.
+fn birth_of_sixteenth(history: &History, since: f64, until: f64) -> f64 {
+    let sixteenth = history.samples_in(since, until) / 16.0;
+    let mut sum = 0.0;
+    let found = history.born.iter().find(|born| {
+        sum += born.samples_in(since, until);
+        sum > 0.0 && sum >= sixteenth
+    });
+    found.map_or(until, |born| born.to.clamp(since, until))
 }
 
 /// Whether the later half has clearly fewer than the earlier one.

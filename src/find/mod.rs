@@ -11,6 +11,7 @@ mod odds;
 mod place;
 mod rate;
 pub mod rules;
+mod series;
 mod survival;
 mod thing;
 pub mod trend;
@@ -30,13 +31,17 @@ pub use survival::Point;
 pub use thing::Thing;
 pub use trend::Trend;
 
-use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::profile::Profile;
 use crate::{Error, Result};
-use class::Judgement;
+use class::{Cap, Judgement};
 use place::History;
 use rules::Evidence;
+use series::Series;
+
+/// What looks like a leak does so by chance with at most these odds, at each place.
+const SUSPICION: f64 = 0.1;
 
 /// How to look.
 #[derive(Clone, Debug)]
@@ -48,6 +53,11 @@ pub struct Options {
     pub per: Option<Counter>,
     /// What is known of the process as a whole, for the rules.
     pub process: Process,
+    /// How long a cache may take to fill, a session to live, or traffic to rise: an hour. What has not grown for longer is
+    /// not called a leak, whatever else it does.
+    pub longest_fill: Duration,
+    /// How large a cache may be, bytes: what is larger need not have grown for that long. `None`: not known.
+    pub largest_cache: Option<f64>,
 }
 
 impl Default for Options {
@@ -56,6 +66,8 @@ impl Default for Options {
             level: 0.01,
             per: None,
             process: Process::default(),
+            longest_fill: Duration::from_secs(3600),
+            largest_cache: None,
         }
     }
 }
@@ -105,6 +117,9 @@ pub struct Suspect {
     pub class: Class,
     /// Of a leak `1 − p`, with `p` corrected for the number of places (Holm); otherwise 0.
     pub confidence: f64,
+    /// Of what is filling: it does all that a leak does, but has not grown for longer than a cache may take to fill
+    /// ([`Options::longest_fill`]); or what is live stays longer and longer, as in a queue. Look again later.
+    pub looks_like_leak: bool,
     /// Nothing of it was ever freed: a cache on its way to a cap looks the same.
     pub may_be_filling: bool,
     /// Live bytes, estimated unless the profile is exact.
@@ -164,17 +179,21 @@ pub struct Untold {
 /// Judges every blamed line of the last profile; the others, of the same process and earlier, add a trend.
 ///
 /// # Errors
-/// Input error if there is no profile, if they are not in order or not of one process, or if the counter does not have an
-/// ascending value for each.
+/// Input error if there is no profile, if one is a difference or a sum of several processes, if they are not in order or not of
+/// one process, or if the counter does not have an ascending value for each.
 pub fn leaks(profiles: &[Profile], options: &Options) -> Result<Findings> {
     let last = profiles
         .last()
         .ok_or_else(|| Error::input("no profile to look at"))?;
-    check(profiles, options)?;
+    series::check(profiles, options)?;
     let facts = last.heap.as_deref();
     let uptime = facts.map_or(0, |facts| facts.uptime_nanos);
-    let moments = moments(profiles, options);
-    let mut levels = levels(profiles);
+    let moments = series::moments(profiles, options);
+    let mut levels = series::levels(profiles);
+    let cap = Cap {
+        longest: options.longest_fill.as_nanos() as f64,
+        largest: options.largest_cache.unwrap_or(f64::INFINITY),
+    };
     let total =
         |get: fn(&History) -> f64, all: &[History]| all.iter().map(get).sum::<f64>().max(1.0);
 
@@ -185,12 +204,18 @@ pub fn leaks(profiles: &[Profile], options: &Options) -> Result<Findings> {
 
     let mut judged: Vec<(History, Judgement, Option<Trend>)> = Vec::new();
     for history in histories {
-        let mut judgement = class::judge(&history, uptime as f64);
-        let trend = levels
-            .remove(&key(&history.place))
-            .and_then(|levels| trend::trend(&moments, &levels));
-        if let Some(trend) = trend {
-            weigh(&history, last, &mut judgement, &trend);
+        let mut judgement = class::judge(&history, uptime as f64, cap);
+        let levels = levels.remove(&series::key(&history.place));
+        let [levels, allocated] = levels.unwrap_or_default();
+        let trend = trend::trend(&moments, &levels);
+        if let Some(trend) = &trend {
+            let series = Series {
+                profiles,
+                levels: &levels,
+                allocated: &allocated,
+                trend,
+            };
+            series.weigh(&history, &mut judgement, cap);
         }
         judged.push((history, judgement, trend));
     }
@@ -204,7 +229,11 @@ pub fn leaks(profiles: &[Profile], options: &Options) -> Result<Findings> {
         let judgement = &mut judged[at].1;
         judgement.p = p;
         if judgement.class == Ok(Class::Leak) && p > options.level {
-            judgement.class = Err(Why::WithinChance);
+            // Not an accusation, so it is not corrected for the number of places.
+            judgement.class = match judgement.p_alike <= SUSPICION {
+                true => Ok(Class::Filling),
+                false => Err(Why::WithinChance),
+            };
         }
     }
 
@@ -219,7 +248,7 @@ pub fn leaks(profiles: &[Profile], options: &Options) -> Result<Findings> {
         level: options.level,
         ..Findings::default()
     };
-    let per_second = per_second(profiles, options, uptime);
+    let per_second = series::per_second(profiles, options, uptime);
     for (history, judgement, trend) in judged {
         let at_peak = history.peak.bytes_estimate;
         let evidence = Evidence {
@@ -244,116 +273,6 @@ pub fn leaks(profiles: &[Profile], options: &Options) -> Result<Findings> {
     findings.sort();
     findings.advice = rules::advise_process(options.process);
     Ok(findings)
-}
-
-/// What a trend adds: it can vouch for a place that one snapshot does not tell, and clear one that does not rise.
-fn weigh(history: &History, last: &Profile, judgement: &mut Judgement, trend: &Trend) {
-    // Two tests of one place: whichever speaks, its odds count twice (Bonferroni).
-    judgement.p = (2.0 * judgement.p).min(1.0);
-    let error = match history.live.bytes_variance {
-        variance if variance > 0.0 => variance.sqrt(),
-        // Bytes × period bounds the variance where none was kept; see `profile::growth`.
-        _ => (history.level.max(0) as f64 * last.period.max(0) as f64).sqrt(),
-    };
-    let beyond_error = trend.rise > 4.0 * error;
-    match judgement.class {
-        Ok(Class::Leak) if trend.slope.high <= 0.0 => judgement.class = Ok(Class::Filling),
-        Err(Why::NoAges | Why::FewOld | Why::FewBursts)
-            if beyond_error && trend.slope.low > 0.0 =>
-        {
-            judgement.class = Ok(if trend.later_share >= 0.25 {
-                Class::Leak
-            } else {
-                Class::Filling
-            });
-            judgement.p = (2.0 * trend.p).min(1.0);
-        }
-        _ => {}
-    }
-}
-
-fn check(profiles: &[Profile], options: &Options) -> Result<()> {
-    for pair in profiles.windows(2) {
-        let process = |profile: &Profile| profile.heap.as_ref().map(|heap| heap.process.clone());
-        let of_one = match (process(&pair[0]), process(&pair[1])) {
-            (Some(a), Some(b)) => a.is_same(&b),
-            // Go's and jemalloc's profiles do not say.
-            _ => true,
-        };
-        if !of_one || pair[0].time_nanos >= pair[1].time_nanos {
-            return Err(Error::input(
-                "the profiles are not of one process, or not in order",
-            ));
-        }
-    }
-    let Some(per) = &options.per else {
-        return Ok(());
-    };
-    let ascends = per.values.windows(2).all(|pair| pair[0] < pair[1]);
-    match per.values.len() == profiles.len()
-        && ascends
-        && per.values.iter().all(|value| value.is_finite())
-    {
-        true => Ok(()),
-        false => Err(Error::input(format!(
-            "the count of {} needs {} ascending values, one for each profile",
-            per.unit,
-            profiles.len()
-        ))),
-    }
-}
-
-/// Seconds or counts at each profile.
-fn moments(profiles: &[Profile], options: &Options) -> Vec<f64> {
-    match &options.per {
-        Some(per) => per.values.clone(),
-        None => {
-            let first = profiles.first().map_or(0, |profile| profile.time_nanos);
-            profiles
-                .iter()
-                .map(|profile| profile.time_nanos.wrapping_sub(first) as f64 / 1e9)
-                .collect()
-        }
-    }
-}
-
-/// By how much a rate per second is to be multiplied.
-fn per_second(profiles: &[Profile], options: &Options, uptime: u64) -> f64 {
-    let Some(per) = &options.per else { return 1.0 };
-    let counted = match per.values[..] {
-        [only] => only / (uptime as f64 / 1e9),
-        [first, .., last] => {
-            let times = |at: usize| profiles[at].time_nanos as f64 / 1e9;
-            (last - first) / (times(profiles.len() - 1) - times(0))
-        }
-        [] => return 1.0,
-    };
-    if counted > 0.0 { 1.0 / counted } else { 0.0 }
-}
-
-/// File and line, or the function where they are not known: what a place is known by from profile to profile.
-fn key(place: &Place) -> (String, i64) {
-    match place.line > 0 && !place.file.is_empty() {
-        true => (place.file.clone(), place.line),
-        false => (place.function.clone(), 0),
-    }
-}
-
-/// Live bytes of each place in each profile.
-fn levels(profiles: &[Profile]) -> HashMap<(String, i64), Vec<f64>> {
-    let mut levels: HashMap<(String, i64), Vec<f64>> = HashMap::new();
-    if profiles.len() < 3 {
-        return levels;
-    }
-    for (at, profile) in profiles.iter().enumerate() {
-        for history in place::histories(profile) {
-            let row = levels
-                .entry(key(&history.place))
-                .or_insert_with(|| vec![0.0; profiles.len()]);
-            row[at] = history.level as f64;
-        }
-    }
-    levels
 }
 
 impl Findings {
@@ -391,6 +310,7 @@ impl Findings {
             until,
             clumping,
             p,
+            p_alike,
             ..
         } = judgement;
         let by_births = || rate::rate(history, since, until, clumping).times(per_second);
@@ -416,6 +336,7 @@ impl Findings {
             thing: history.skipped.thing(),
             class,
             confidence: if class == Class::Leak { 1.0 - p } else { 0.0 },
+            looks_like_leak: class == Class::Filling && p_alike <= SUSPICION,
             may_be_filling: class == Class::Leak && history.freed.is_empty(),
             live_bytes,
             live_error: history.live.bytes_variance.sqrt(),

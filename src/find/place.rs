@@ -42,6 +42,11 @@ impl Born {
             false => f64::from(self.from >= from && self.from <= to),
         }
     }
+
+    /// The samples of that part.
+    pub(super) fn samples_in(&self, from: f64, to: f64) -> f64 {
+        self.part_in(from, to) * self.live.objects as f64
+    }
 }
 
 /// Everything about a place.
@@ -80,8 +85,7 @@ impl History {
 
     /// The same, the samples alone.
     pub(super) fn samples_in(&self, from: f64, to: f64) -> f64 {
-        let part = |born: &Born| born.part_in(from, to) * born.live.objects as f64;
-        self.born.iter().map(part).sum()
+        self.born.iter().map(|born| born.samples_in(from, to)).sum()
     }
 
     /// Freed samples that had lived for at least `age`, an edge of the buckets.

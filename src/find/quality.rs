@@ -218,7 +218,8 @@ fn suite(end: f64) -> Vec<(Behaviour, Truth)> {
     ]
 }
 
-fn class_of(findings: &Findings, name: &str) -> Option<Class> {
+/// The class of a line, and whether it looks like a leak.
+fn said(findings: &Findings, name: &str) -> Option<(Class, bool)> {
     let all = findings
         .leaks
         .iter()
@@ -226,7 +227,7 @@ fn class_of(findings: &Findings, name: &str) -> Option<Class> {
         .chain(&findings.others);
     all.into_iter()
         .find(|suspect| suspect.place.function.ends_with(&format!("::{name}")))
-        .map(|suspect| suspect.class)
+        .map(|suspect| (suspect.class, suspect.looks_like_leak))
 }
 
 /// Live samples that the start of the program did not make.
@@ -241,37 +242,37 @@ fn samples_after_start(sample: &crate::profile::Sample) -> u64 {
 /// How often the judgement was right, over several processes.
 #[derive(Default)]
 struct Score {
-    /// Steady leaks: all, those found, those with 64 live samples of their own, and those of them that were found.
-    steady: [u32; 4],
+    /// Steady leaks: all, those found, those with 64 live samples of their own, those of them that were found, and those accused.
+    steady: [u32; 5],
     /// Leaks in bursts, likewise.
-    bursts: [u32; 4],
-    /// What grows to a cap: all, those called leaks, those called filling.
+    bursts: [u32; 5],
+    /// What grows to a cap: all, those suspected, those accused.
     fills: [u32; 3],
-    /// The rest: all, those accused.
-    innocent: [u32; 2],
-    missed: Vec<String>,
+    /// The rest, likewise.
+    innocent: [u32; 3],
+    wrong: Vec<String>,
 }
 
 impl Score {
-    fn add(&mut self, name: &str, truth: Truth, class: Option<Class>, samples: u64) {
-        let is_leak = class == Some(Class::Leak);
+    fn add(&mut self, name: &str, truth: Truth, said: Option<(Class, bool)>, samples: u64) {
+        let is_accused = matches!(said, Some((Class::Leak, _)));
+        let is_found = is_accused || matches!(said, Some((_, true)));
         let large = samples >= 64;
-        let leaks = [true, is_leak, large, large && is_leak].map(u32::from);
+        let leaks = [true, is_found, large, large && is_found, is_accused].map(u32::from);
+        let others = [true, is_found, is_accused].map(u32::from);
         let sum = |all: &mut [u32], new: &[u32]| {
             all.iter_mut().zip(new).for_each(|(all, new)| *all += new)
         };
         match truth {
             Truth::Leaks => sum(&mut self.steady, &leaks),
             Truth::LeaksInBursts => sum(&mut self.bursts, &leaks),
-            Truth::Fills => {
-                let filling = class == Some(Class::Filling);
-                sum(&mut self.fills, &[true, is_leak, filling].map(u32::from));
-            }
-            Truth::Innocent => sum(&mut self.innocent, &leaks[..2]),
+            Truth::Fills => sum(&mut self.fills, &others),
+            Truth::Innocent => sum(&mut self.innocent, &others),
         }
-        if truth == Truth::Innocent && is_leak || truth == Truth::Leaks && large && !is_leak {
-            self.missed
-                .push(format!("{name}: {class:?} with {samples} samples"));
+        let is_innocent = matches!(truth, Truth::Innocent | Truth::Fills);
+        if is_innocent && is_accused || truth == Truth::Leaks && large && !is_found {
+            self.wrong
+                .push(format!("{name}: {said:?} with {samples} samples"));
         }
     }
 }
@@ -285,21 +286,8 @@ fn score(interval: u64, minutes: f64, runs: u64) -> Score {
         let profile = profile(&lines, end, interval, seed);
         let samples: Vec<u64> = profile.samples.iter().map(samples_after_start).collect();
         let findings = leaks(&[profile], &Options::default()).expect("one profile");
-        // What has a cap and is called a leak has not let go of anything yet, and says so.
-        let capped = |leak: &&Suspect| {
-            ["lru_linear", "ttl_cache", "cache_random_keys"]
-                .iter()
-                .any(|name| leak.place.function.ends_with(name))
-        };
-        assert!(
-            findings
-                .leaks
-                .iter()
-                .filter(capped)
-                .all(|leak| leak.may_be_filling)
-        );
         for ((line, truth), samples) in lines.iter().zip(truths).zip(samples) {
-            score.add(line.name, truth, class_of(&findings, line.name), samples);
+            score.add(line.name, truth, said(&findings, line.name), samples);
         }
     }
     score
@@ -308,10 +296,10 @@ fn score(interval: u64, minutes: f64, runs: u64) -> Score {
 #[test]
 fn nobody_is_accused_and_leaks_of_64_samples_are_found() {
     println!(
-        "| interval | minutes | steady leaks found | of those with 64 samples | in bursts | with 64 | innocent accused | filling: called so, called leaks |"
+        "| interval | minutes | steady leaks found | of those with 64 samples | steady leaks accused | in bursts found | caches that fill: suspected | accused | other innocent: suspected | accused |"
     );
-    println!("|--:|--:|--:|--:|--:|--:|--:|--:|");
-    let mut missed: Vec<String> = Vec::new();
+    println!("|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    let mut wrong: Vec<String> = Vec::new();
     for interval in [64 << 10, 512 << 10, 2 << 20] {
         for minutes in [5.0, 20.0, 100.0] {
             let Score {
@@ -319,35 +307,38 @@ fn nobody_is_accused_and_leaks_of_64_samples_are_found() {
                 bursts: b,
                 fills: f,
                 innocent: i,
-                missed: names,
+                wrong: names,
             } = score(interval, minutes, 20);
             println!(
-                "| {} KiB | {minutes} | {} of {} | {} of {} | {} of {} | {} of {} | {} of {} | {}, {} of {} |",
+                "| {} KiB | {minutes} | {} of {} | {} of {} | {} of {} | {} of {} | {} of {} | {} of {} | {} of {} | {} of {} |",
                 interval >> 10,
                 s[1],
                 s[0],
                 s[3],
                 s[2],
+                s[4],
+                s[0],
                 b[1],
                 b[0],
-                b[3],
-                b[2],
+                f[1],
+                f[0],
+                f[2],
+                f[0],
                 i[1],
                 i[0],
-                f[2],
-                f[1],
-                f[0]
+                i[2],
+                i[0]
             );
-            missed.extend(names);
+            wrong.extend(names);
         }
     }
-    println!("{missed:#?}");
+    println!("{wrong:#?}");
     // In each of 180 processes the odds of an accusation are at most 1 %, so more than 11 of them have odds of 4·10⁻⁷. A steady
-    // leak is called filling in 2 of 1,000. The seeds are fixed, and with them there is one of the latter, none of the former.
-    assert!(missed.len() <= 1, "{missed:#?}");
+    // leak is said to thin out in 2 of 1,000. The seeds are fixed, and with them there is one of the latter, none of the former.
+    assert!(wrong.len() <= 1, "{wrong:#?}");
     assert!(
-        missed.iter().all(|missed| !missed.contains("Some(Leak)")),
-        "{missed:#?}"
+        wrong.iter().all(|wrong| !wrong.contains("Leak")),
+        "{wrong:#?}"
     );
 }
 
@@ -377,7 +368,8 @@ fn rates_are_covered_by_their_intervals() {
                     &Options::default(),
                 );
                 let found = found.expect("one profile");
-                let Some(rate) = found.leaks.first().and_then(|leak| leak.rate) else {
+                let mut all = found.leaks.iter().chain(&found.filling);
+                let Some(rate) = all.next().and_then(|leak| leak.rate) else {
                     continue;
                 };
                 told += 1;
@@ -398,27 +390,20 @@ fn rates_are_covered_by_their_intervals() {
 
 #[test]
 fn sessions_as_long_as_the_run_are_not_accused() {
-    // Their number still grows, but old ones end: a seventh to a quarter of those that reach half of the run.
+    // Their number still grows, but old ones end: a seventh to a quarter of those that reach half of the run. That alone has to
+    // clear them, so caches are taken to fill in no time.
+    let options = Options {
+        longest_fill: Duration::ZERO,
+        ..Options::default()
+    };
     for times in [1.0, 1.5] {
         for seed in 0..20 {
             let end = 1200.0;
-            let sessions = behaviour(
-                "sessions",
-                &[4096],
-                150.0,
-                |_| 150.0,
-                exponential(times * end),
-            );
-            let found = leaks(
-                &[profile(&[sessions], end, 512 << 10, seed)],
-                &Options::default(),
-            );
-            let found = found.expect("one profile");
-            assert_eq!(
-                class_of(&found, "sessions"),
-                Some(Class::Filling),
-                "{times} {seed}"
-            );
+            let lifetime = exponential(times * end);
+            let sessions = behaviour("sessions", &[4096], 150.0, |_| 150.0, lifetime);
+            let found = leaks(&[profile(&[sessions], end, 512 << 10, seed)], &options);
+            let said = said(&found.expect("one profile"), "sessions");
+            assert_eq!(said, Some((Class::Filling, false)), "{times} {seed}");
         }
     }
 }

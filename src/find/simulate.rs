@@ -6,8 +6,8 @@
 #![forbid(unsafe_code)]
 
 use crate::profile::{
-    Cohort, Function, FunctionId, HeapFacts, LifetimeBucket, Line, Location, LocationId, Profile,
-    Sample, SiteDetail, Tally, ValueType,
+    Cohort, Function, FunctionId, HeapFacts, LifetimeBucket, Line, Location, LocationId,
+    ProcessFacts, Profile, Sample, SiteDetail, Tally, ValueType,
 };
 use crate::record::sampler::{Weight, probability};
 
@@ -58,6 +58,11 @@ pub(super) fn profile(lines: &[Behaviour], seconds: f64, interval: u64, seed: u6
         heap: Some(Box::new(HeapFacts {
             interval,
             uptime_nanos: (seconds * SECOND) as u64,
+            process: ProcessFacts {
+                pid: 1,
+                start_time_nanos: 1,
+                ..ProcessFacts::default()
+            },
             ..HeapFacts::default()
         })),
         ..Profile::default()

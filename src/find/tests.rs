@@ -1,4 +1,4 @@
-//! The door: several snapshots, exact profiles, other people's profiles, bad input.
+//! The door: several snapshots, caps, exact profiles, other people's profiles, bad input.
 #![forbid(unsafe_code)]
 
 use super::simulate::{Behaviour, profile};
@@ -38,6 +38,14 @@ fn without_ages(mut profiles: Vec<Profile>) -> Vec<Profile> {
     profiles
 }
 
+/// Caches are full after five minutes, so that twenty minutes suffice.
+fn quick() -> Options {
+    Options {
+        longest_fill: Duration::from_secs(300),
+        ..Options::default()
+    }
+}
+
 const MOMENTS: [f64; 10] = [
     300.0, 400.0, 500.0, 600.0, 700.0, 800.0, 900.0, 1000.0, 1100.0, 1200.0,
 ];
@@ -51,11 +59,8 @@ fn near(value: f64, expected: f64, relative: f64) {
 
 #[test]
 fn a_leak_is_described() {
-    let found = leaks(
-        &series(&MOMENTS, &line(100.0, |_, _, _| NEVER)),
-        &Options::default(),
-    );
-    let found = found.expect("ten moments of one process");
+    let profiles = series(&MOMENTS, &line(100.0, |_, _, _| NEVER));
+    let found = leaks(&profiles, &quick()).expect("ten moments of one process");
     let leak = &found.leaks[0];
     assert_eq!(
         (leak.place.line, leak.class, leak.share),
@@ -84,7 +89,7 @@ fn growth_is_told_per_request_where_they_are_counted() {
             unit: "request".into(),
             values,
         }),
-        ..Options::default()
+        ..quick()
     };
     let fifty_a_second = MOMENTS.iter().map(|seconds| seconds * 50.0).collect();
     let found = leaks(&profiles, &per(fifty_a_second)).expect("as many counts as profiles");
@@ -108,13 +113,15 @@ fn growth_is_told_per_request_where_they_are_counted() {
 #[test]
 fn profiles_without_births_are_told_by_their_trend() {
     let leaking = without_ages(series(&MOMENTS, &line(100.0, |_, _, _| NEVER)));
-    let found = leaks(&leaking, &Options::default()).expect("ten moments");
+    let found = leaks(&leaking, &quick()).expect("ten moments");
     near(
         found.leaks[0].rate.expect("the slope").bytes,
         102_400.0,
         0.1,
     );
     assert!(found.leaks[0].survival.is_empty() && found.leaks[0].cohorts.is_empty());
+    let soon = leaks(&leaking, &Options::default()).expect("ten moments");
+    assert!(soon.leaks.is_empty() && soon.filling[0].looks_like_leak);
     let steady = without_ages(series(
         &MOMENTS,
         &line(100.0, |_, random, _| -random.ln() * 20.0),
@@ -138,16 +145,75 @@ fn exact_profiles_count_clumps_once() {
             1.0
         }
     };
-    let found = leaks(
-        &[profile(&line(200.0, lifetime), 1200.0, 1, 3)],
-        &Options::default(),
-    );
+    let found = leaks(&[profile(&line(200.0, lifetime), 1200.0, 1, 3)], &quick());
     let found = found.expect("one profile");
     let leak = &found.leaks[0];
     near(leak.rate.expect("a leak has one").bytes, 20_480.0, 0.2);
     assert!(leak.clumping > 4.0, "{}", leak.clumping);
     assert_eq!(leak.live_error, 0.0);
     assert!(!leak.may_be_filling);
+}
+
+#[test]
+fn a_leak_is_told_from_a_cache_by_time_or_size() {
+    let hours = |hours: f64, lines: &[Behaviour], options: &Options| {
+        leaks(&[profile(lines, hours * 3600.0, 512 << 10, 5)], options).expect("one profile")
+    };
+    let leak = line(20.0, |_, _, _| NEVER);
+    let soon = hours(1.0, &leak, &Options::default());
+    assert!(soon.leaks.is_empty());
+    assert!(soon.filling[0].looks_like_leak && soon.filling[0].confidence == 0.0);
+    assert_eq!(hours(2.0, &leak, &Options::default()).leaks.len(), 1);
+    // It has 70 MiB by then.
+    let smaller_caches = |bytes| Options {
+        largest_cache: Some(bytes),
+        ..Options::default()
+    };
+    assert_eq!(hours(1.0, &leak, &smaller_caches(4e7)).leaks.len(), 1);
+    assert!(hours(1.0, &leak, &smaller_caches(1e8)).leaks.is_empty());
+    // A cache that fills within the hour, whenever one looks.
+    for tenths in 5..40 {
+        let mut cache = line(20.0, |_, _, _| NEVER);
+        cache[0].rate = Box::new(|t| if t < 3500.0 { 20.0 } else { 0.0 });
+        let found = hours(f64::from(tenths) / 10.0, &cache, &Options::default());
+        assert!(found.leaks.is_empty(), "{tenths}");
+    }
+}
+
+#[test]
+fn a_queue_that_is_drained_too_slowly_is_suspected() {
+    // A tenth more comes than goes, first in, first out: everything that grows old is taken.
+    let queue = series(&MOMENTS, &line(400.0, |t, _, _| t / 9.0));
+    let one = leaks(&queue[9..], &quick()).expect("one profile");
+    assert_eq!(one.others[0].class, Class::WorkingSet);
+    let found = leaks(&queue, &quick()).expect("ten moments");
+    assert!(found.leaks.is_empty() && found.filling[0].looks_like_leak);
+    // More traffic is as much more live, for as long as before.
+    let mut traffic = line(400.0, |_, random, _| -random.ln() * 20.0);
+    traffic[0].rate = Box::new(|t| t / 3.0);
+    let found = leaks(&series(&MOMENTS, &traffic), &quick()).expect("ten moments");
+    assert!(found.leaks.is_empty() && found.filling.is_empty());
+}
+
+#[test]
+fn differences_and_sums_are_refused() {
+    let profiles = series(&MOMENTS[..2], &line(100.0, |_, _, _| NEVER));
+    let refused = |profile: Profile| {
+        let error = leaks(&[profile], &Options::default()).expect_err("not of one moment");
+        error.to_string()
+    };
+    let options = crate::profile::diff::Options::default();
+    let diff = crate::profile::diff::diff(&profiles[0], &profiles[1], &options);
+    let said = refused(diff.expect("two of one process").profile);
+    assert!(said.contains("a difference"), "{said}");
+    let mut falls = profiles[0].clone();
+    falls.samples[0].values[3] = -1;
+    assert!(refused(falls).contains("a difference"));
+    let mut other = profiles[1].clone();
+    other.heap.as_mut().expect("made with facts").process.pid = 2;
+    let sum = Profile::merge(&[&profiles[0], &other]);
+    let said = refused(sum.expect("alike"));
+    assert!(said.contains("a sum of several processes"), "{said}");
 }
 
 #[test]

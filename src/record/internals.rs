@@ -1,11 +1,17 @@
 //! Doors for heapsite's own tests and benches.
 #![forbid(unsafe_code)]
 
-use super::{FILTER, MAP, SITES, local, losses, scratch};
+use super::{FILTER, MAP, SITES, clock, local, losses, scratch};
 
 /// Makes the calling thread's sampling repeatable, and that of threads which have not allocated yet.
 pub fn set_seed(seed: u64) {
     local::set_seed(seed);
+}
+
+/// From here on it is this time for births, lifetimes and the uptime, nanoseconds since the recorder's start, until told
+/// again. 0: the real time.
+pub fn tell_time(nanos: u64) {
+    clock::tell(nanos);
 }
 
 /// Live sampled allocations, counted by walking the live map.
