@@ -16,6 +16,7 @@ static HEAP: heapsite::Heapsite = heapsite::Heapsite::system().sample_interval(1
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (found, leak) = mpsc::channel();
     let _watch = Watch::new()
+        .longest_fill(Duration::from_millis(500)) // an hour, where services run for days
         .every(Duration::from_millis(250))
         .on_change(move |change| {
             println!("{change}");

@@ -14,6 +14,8 @@ use crate::trigger::evidence::Options as Evidence;
 use crate::trigger::leak_watch::Options as LeakWatch;
 
 pub use signal::Signal;
+#[cfg(feature = "cli")]
+pub(crate) use text::size;
 
 /// What [`init`](crate::init) arms, and how dumps are written.
 ///
@@ -277,6 +279,15 @@ impl Config {
         if yes || self.leak_watch.is_some() {
             self.leak_watch_mut().dump = yes;
         }
+        self
+    }
+
+    /// How long a cache may take to fill: what has not grown for longer is not announced by [`Config::leak_watch`]; see
+    /// [`Watch::longest_fill`](crate::leak::Watch::longest_fill).
+    ///
+    /// Default: an hour. Text: `leak_watch_fill=10m`; asks for a watch every 60 s, too.
+    pub fn leak_watch_fill(mut self, time: Duration) -> Config {
+        self.leak_watch_mut().longest_fill = time;
         self
     }
 

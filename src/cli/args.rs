@@ -102,7 +102,13 @@ pub(super) struct Leaks {
     /// How often a process in which nothing leaks may have any line accused
     #[arg(long, value_name = "PROBABILITY", default_value_t = 0.01, value_parser = probability)]
     pub(super) level: f64,
-    /// Exit with 1 if one of these is found: leak, tasks, filling, threads, descriptors, allocator, peak, foreign, or any
+    /// How long a cache may take to fill, such as 10m or 2h: what has not grown for longer is suspected, and not called a leak
+    #[arg(long, default_value = "1h", value_name = "TIME", value_parser = duration)]
+    pub(super) longest_fill: Duration,
+    /// How large a cache may be, such as 64MiB: what is larger is called a leak however short it has grown
+    #[arg(long, value_name = "SIZE", value_parser = crate::config::size)]
+    pub(super) largest_cache: Option<u64>,
+    /// Exit with 1 if one of these is found: leak, tasks, suspicion, filling, threads, descriptors, allocator, peak, foreign, or any
     #[arg(long, value_name = "CAUSES", value_delimiter = ',', value_parser = causes())]
     pub(super) fail_on: Vec<String>,
     /// How many lines that grow to show
@@ -426,12 +432,13 @@ fn duration(text: &str) -> Result<Duration, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());
-    let accepted = "a whole number above 0 with ms, s or m is accepted, such as 10s";
+    let accepted = "a whole number above 0 with ms, s, m or h is accepted, such as 10s";
     let number: u32 = text[..digits].parse().map_err(|_| accepted.to_owned())?;
     let unit = match &text[digits..] {
         "ms" => Duration::from_millis(1),
         "s" => Duration::from_secs(1),
         "m" => Duration::from_secs(60),
+        "h" => Duration::from_secs(3600),
         _ => return Err(accepted.to_owned()),
     };
     unit.checked_mul(number)
@@ -453,7 +460,7 @@ mod tests {
     fn durations_need_a_unit() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for wrong in ["", "10", "s", "1.5s", "-1s", "0s", "1h", "99999999999s"] {
+        for wrong in ["", "10", "s", "1.5s", "-1s", "0s", "1d", "99999999999s"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

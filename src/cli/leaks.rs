@@ -36,6 +36,8 @@ pub(super) fn run(
     let mut series = Series::read(args, err)?;
     let mut options = verdict::Options::default();
     options.find.level = args.level;
+    options.find.longest_fill = args.longest_fill;
+    options.find.largest_cache = args.largest_cache.map(|bytes| bytes as f64);
     options.find.per.clone_from(&args.per);
     if let Some(service) = &series.service
         && series.profiles.len() == 1

@@ -8,7 +8,7 @@ use super::{Config, Signal, push, signal};
 use crate::error::{Error, Result};
 use crate::format::Format;
 
-const KEYS: &str = "interval, memory, signal, dir, format, every, keep, final, symbolize, thread_signal, evidence, evidence_pause, evidence_at, leak_watch, leak_watch_dump, http, http_history, http_remote, http_token, \
+const KEYS: &str = "interval, memory, signal, dir, format, every, keep, final, symbolize, thread_signal, evidence, evidence_pause, evidence_at, leak_watch, leak_watch_dump, leak_watch_fill, http, http_history, http_remote, http_token, \
      push, push_name, push_labels, push_interval, push_max, push_user, push_password, push_token, push_tenant, push_ca";
 const SIZES: &str =
     "accepted is a whole number of bytes, or one with B, KiB, MiB or GiB, such as 512KiB";
@@ -113,6 +113,7 @@ fn set(config: Config, key: &str, value: &str) -> Result<Config, String> {
         },
         "leak_watch" => config.leak_watch(duration(value).map_err(|it| it + ", or none")?),
         "leak_watch_dump" => config.leak_watch_dump(truth(value)?),
+        "leak_watch_fill" => config.leak_watch_fill(duration(value)?),
         "http" | "http_history" | "http_remote" | "http_token" => return http(config, key, value),
         "push" | "push_name" | "push_labels" | "push_interval" | "push_max" | "push_user"
         | "push_password" | "push_token" | "push_tenant" | "push_ca" => {
@@ -147,7 +148,7 @@ fn http(_: Config, _: &str, _: &str) -> Result<Config, String> {
 }
 
 /// A number of bytes.
-pub(super) fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = split_unit(text);
     let scale: u64 = match unit {
         "" | "B" => 1,
@@ -254,10 +255,11 @@ mod tests {
             ("keep=all", Config::new().keep_all()),
             ("leak_watch=none", Config::new()),
             (
-                "leak_watch=5m,leak_watch_dump=true",
+                "leak_watch=5m,leak_watch_dump=true,leak_watch_fill=10m",
                 Config::new()
                     .leak_watch(Duration::from_secs(300))
-                    .leak_watch_dump(true),
+                    .leak_watch_dump(true)
+                    .leak_watch_fill(Duration::from_secs(600)),
             ),
             (
                 " final = true , symbolize=false,",

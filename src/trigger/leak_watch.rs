@@ -15,6 +15,8 @@ pub(crate) struct Options {
     pub(crate) every: Duration,
     /// Dump when a leak is announced.
     pub(crate) dump: bool,
+    /// How long a cache may take to fill.
+    pub(crate) longest_fill: Duration,
 }
 
 impl Options {
@@ -22,6 +24,7 @@ impl Options {
         Options {
             every: Duration::from_secs(60),
             dump: false,
+            longest_fill: Duration::from_secs(3600),
         }
     }
 }
@@ -32,7 +35,10 @@ pub(super) fn start(options: Options, desk: &Arc<Desk>) -> Result<Option<WatchHa
         return Ok(None);
     }
     let desk = Arc::clone(desk);
-    let watch = Watch::new().every(options.every).on_change(move |change| {
+    let watch = Watch::new()
+        .every(options.every)
+        .longest_fill(options.longest_fill);
+    let watch = watch.on_change(move |change| {
         let _own_work = wiring::own_work();
         report::line(format_args!("{change}"));
         // Its failure has been told on stderr.

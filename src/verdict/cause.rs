@@ -3,7 +3,7 @@
 
 use super::Verdict;
 use super::sentence;
-use crate::find::{Thing, Why};
+use crate::find::{Class, Suspect, Thing, Why};
 use crate::profile::resources::{MemoryPart, Resources};
 use crate::view::memory::{self, SMALL};
 
@@ -16,6 +16,8 @@ pub enum Cause {
     Leak,
     /// Async tasks pile up, alive or ended.
     Tasks,
+    /// Lines that look like leaks in all but this: they have not grown for longer than a cache may take to fill.
+    Suspicion,
     /// Lines that grow and may have a cap.
     Filling,
     /// Threads pile up.
@@ -53,22 +55,32 @@ const HELD_SHARE: f64 = 0.25;
 /// so many bytes.
 const HELD_BYTES: u64 = 16 << 20;
 
+/// What a line that grows is told as. Tasks that pile up are no cache, whether they live or have ended.
+pub(super) fn class(verdict: &Verdict, suspect: &Suspect) -> Cause {
+    let is_leak = suspect.class == Class::Leak;
+    let is_known = suspect.looks_like_leak && verdict.process.tasks_grow.is_some();
+    match suspect.thing {
+        Thing::TaskCell if is_leak || is_known => Cause::Tasks,
+        _ if is_leak => Cause::Leak,
+        _ if suspect.looks_like_leak => Cause::Suspicion,
+        _ => Cause::Filling,
+    }
+}
+
 /// Everything that holds, the most bytes first.
 pub(super) fn causes(verdict: &Verdict) -> Vec<Finding> {
     let mut found: Vec<(Cause, f64)> = Vec::new();
-    let (tasks, leaks): (Vec<_>, Vec<_>) = verdict
-        .findings
-        .leaks
-        .iter()
-        .partition(|suspect| suspect.thing == Thing::TaskCell);
-    let sum = |suspects: &[&crate::find::Suspect]| -> f64 {
-        suspects.iter().map(|it| it.live_bytes).sum()
+    let of = |cause: Cause| -> Vec<&Suspect> {
+        verdict
+            .growing()
+            .filter(|suspect| class(verdict, suspect) == cause)
+            .collect()
     };
-    found.push((Cause::Leak, sum(&leaks)));
-    let task_bytes = sum(&tasks);
-    found.push((Cause::Tasks, task_bytes));
-    let filling: Vec<_> = verdict.findings.filling.iter().collect();
-    found.push((Cause::Filling, sum(&filling)));
+    let sum = |cause| of(cause).iter().map(|it| it.live_bytes).sum::<f64>();
+    let task_bytes = sum(Cause::Tasks);
+    for cause in [Cause::Leak, Cause::Tasks, Cause::Suspicion, Cause::Filling] {
+        found.push((cause, sum(cause)));
+    }
     if let Some(now) = &verdict.now {
         of_process(verdict, now, task_bytes > 0.0, &mut found);
     }
@@ -134,7 +146,7 @@ fn of_process(
 /// The rule that names a cause of the process, or the surest one of its first suspect.
 fn rule(verdict: &Verdict, cause: Cause) -> Option<&'static str> {
     let advice = match cause {
-        Cause::Leak | Cause::Filling | Cause::Tasks => {
+        Cause::Leak | Cause::Suspicion | Cause::Filling | Cause::Tasks => {
             sentence::first(verdict, cause)?.advice.first()
         }
         Cause::Threads => of(verdict, "endless-threads"),
@@ -178,9 +190,10 @@ pub(super) fn none_or_unknown(verdict: &Verdict) -> Cause {
 
 impl Cause {
     /// All of them that can be found, as `--fail-on` takes them.
-    pub const FOUND: [Cause; 8] = [
+    pub const FOUND: [Cause; 9] = [
         Cause::Leak,
         Cause::Tasks,
+        Cause::Suspicion,
         Cause::Filling,
         Cause::Threads,
         Cause::Descriptors,
@@ -194,6 +207,7 @@ impl Cause {
         match self {
             Cause::Leak => "leak",
             Cause::Tasks => "tasks",
+            Cause::Suspicion => "suspicion",
             Cause::Filling => "filling",
             Cause::Threads => "threads",
             Cause::Descriptors => "descriptors",

@@ -81,6 +81,8 @@ pub struct Verdict {
     pub now: Option<Resources>,
     /// Time between the two, nanoseconds.
     pub span_nanos: u64,
+    /// How long a cache may take to fill: [`find::Options::longest_fill`], nanoseconds.
+    pub longest_fill_nanos: u64,
     /// Live heap bytes, estimated unless `exact`.
     pub live_bytes: f64,
     /// Standard error of `live_bytes`.
@@ -140,6 +142,7 @@ pub fn judge(profiles: &[Profile], options: &Options) -> Result<Verdict> {
         before,
         now,
         span_nanos: u64::try_from(span).unwrap_or(0),
+        longest_fill_nanos: u64::try_from(find.longest_fill.as_nanos()).unwrap_or(u64::MAX),
         live_bytes: facts.map_or_else(|| live(last), |facts| facts.live.bytes_estimate),
         live_error: facts.map_or(0.0, |facts| facts.live.bytes_variance.max(0.0).sqrt()),
         exact: facts.is_some_and(|facts| facts.exact),

@@ -113,6 +113,7 @@ impl Verdict {
     ) -> io::Result<()> {
         let kind = match suspect.class {
             Class::Leak => "leak",
+            _ if suspect.looks_like_leak => "like a leak",
             _ => "growing",
         };
         let head = format!(
@@ -180,10 +181,13 @@ impl Verdict {
                 ),
             )?;
         }
-        if suspect.may_be_filling {
+        if suspect.looks_like_leak {
+            let longest = units::duration(self.longest_fill_nanos);
             line(
                 "or",
-                "a cache that has not reached its cap: nothing of it was ever freed",
+                &format!(
+                    "a cache on its way to its cap, which may take {longest} (--longest-fill)"
+                ),
             )?;
         }
         for advice in suspect.advice.iter().take(2) {

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::lines::{self, place};
-use super::{Cause, Verdict};
+use super::{Cause, Verdict, cause};
 use crate::find::{Suspect, Thing, Untold, Why};
 use crate::profile::resources::{MemoryPart, Resources};
 use crate::view::{memory, units};
@@ -19,14 +19,9 @@ impl Verdict {
 
 /// The suspect that a cause speaks of.
 pub(super) fn first(verdict: &Verdict, cause: Cause) -> Option<&Suspect> {
-    let findings = &verdict.findings;
-    let is_tasks = |suspect: &&Suspect| suspect.thing == Thing::TaskCell;
-    match cause {
-        Cause::Leak => findings.leaks.iter().find(|suspect| !is_tasks(suspect)),
-        Cause::Tasks => findings.leaks.iter().find(is_tasks),
-        Cause::Filling => findings.filling.first(),
-        _ => None,
-    }
+    verdict
+        .growing()
+        .find(|suspect| cause::class(verdict, suspect) == cause)
 }
 
 pub(super) fn of(verdict: &Verdict, cause: Cause) -> String {
@@ -34,6 +29,7 @@ pub(super) fn of(verdict: &Verdict, cause: Cause) -> String {
     match (cause, suspect) {
         (Cause::Leak, Some(suspect)) => leak(verdict, suspect),
         (Cause::Tasks, Some(suspect)) => tasks(verdict, suspect),
+        (Cause::Suspicion, Some(suspect)) => suspicion(verdict, suspect),
         (Cause::Filling, Some(suspect)) => filling(verdict, suspect),
         (Cause::Tasks, None) => tasks_without_lines(verdict),
         (Cause::Threads, _) => threads(verdict),
@@ -41,7 +37,7 @@ pub(super) fn of(verdict: &Verdict, cause: Cause) -> String {
         (Cause::Allocator | Cause::Peak, _) => allocator(verdict, cause),
         (Cause::Foreign, _) => foreign(verdict),
         (Cause::None, _) => none(verdict),
-        (Cause::Leak | Cause::Filling | Cause::Unknown, _) => unknown(verdict),
+        (Cause::Leak | Cause::Suspicion | Cause::Filling | Cause::Unknown, _) => unknown(verdict),
     }
 }
 
@@ -68,13 +64,15 @@ fn growth(verdict: &Verdict, suspect: &Suspect) -> String {
 }
 
 fn leak(verdict: &Verdict, suspect: &Suspect) -> String {
-    let caveat = match suspect.may_be_filling {
-        true => {
-            "; nothing of it was ever freed, so a cache that has not reached its cap would look the same"
-        }
-        false => "",
-    };
-    format!("Leaking: {}{caveat}", growth(verdict, suspect))
+    format!("Leaking: {}", growth(verdict, suspect))
+}
+
+fn suspicion(verdict: &Verdict, suspect: &Suspect) -> String {
+    format!(
+        "Growing like a leak: {}; a cache that fills looks the same until it has grown for {} (--longest-fill)",
+        growth(verdict, suspect),
+        units::duration(verdict.longest_fill_nanos)
+    )
 }
 
 fn filling(verdict: &Verdict, suspect: &Suspect) -> String {

@@ -18,6 +18,7 @@ fn suspect(class: Class, thing: Thing, mib: f64) -> Suspect {
         thing,
         class,
         confidence: 1.0 - 1e-9,
+        looks_like_leak: false,
         may_be_filling: false,
         live_bytes: bytes,
         live_error: bytes / 50.0,
@@ -77,6 +78,7 @@ fn verdict(findings: Findings, before: Option<Resources>, now: Resources) -> Ver
         live_error: 0.5 * MIB as f64,
         now: Some(now),
         span_nanos: 3_600_000_000_000,
+        longest_fill_nanos: 3_600_000_000_000,
         exact: false,
         peak_bytes: 52.0 * MIB as f64,
         peak_nanos: 60_000_000_000,
@@ -113,13 +115,15 @@ fn a_leak_is_told_with_line_rate_and_time() {
         "Leaking: 1.9 ± 0.1 MiB/min at src/cache.rs:42 (MetricsCache::set), entries of a map, for 5h 12m, 94% of all growth"
     );
     assert_eq!(leak.crates[0].name, "shop");
-    let mut unsure = of(Class::Leak, Thing::Other);
-    unsure.leaks[0].may_be_filling = true;
+    let mut unsure = of(Class::Filling, Thing::Other);
+    unsure.filling[0].looks_like_leak = true;
     let unsure = verdict(unsure, None, held(|_| ()));
+    assert_eq!(unsure.cause(), Cause::Suspicion);
+    assert!(unsure.sentence().starts_with("Growing like a leak: 1.9"));
     assert!(
         unsure
             .sentence()
-            .ends_with("a cache that has not reached its cap would look the same")
+            .ends_with("until it has grown for 1h 00m (--longest-fill)")
     );
     let filling = verdict(of(Class::Filling, Thing::Other), None, held(|_| ()));
     assert_eq!(filling.cause(), Cause::Filling);

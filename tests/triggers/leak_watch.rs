@@ -16,7 +16,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         settings: None,
         program: |_| {
             heapsite::set_sample_interval(1);
-            let (watch, told) = by_hand(Watch::new());
+            let (watch, told) = by_hand(quick());
             let mut leaked = Vec::new();
             let begin = rounds(&watch, &told, Kind::Begin, || {
                 leaked.extend((0..8).map(|_| leak_here()));
@@ -48,7 +48,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         settings: None,
         program: |_| {
             heapsite::set_sample_interval(1);
-            let (watch, told) = by_hand(Watch::new().hold(1));
+            let (watch, told) = by_hand(quick().hold(1));
             let mut cache = std::collections::VecDeque::with_capacity(65);
             for look in 0..300 {
                 for _ in 0..100 {
@@ -70,7 +70,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         settings: None,
         program: |_| {
             heapsite::set_sample_interval(1);
-            let watch = Watch::new().every(HOUR).hold(1);
+            let watch = quick().every(HOUR).hold(1);
             let watch = watch.on_change(|_| panic!("on purpose")).start().unwrap();
             let mut leaked = Vec::new();
             until("two panics", || {
@@ -133,7 +133,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             let (open, gate) = mpsc::channel::<()>();
             let called = Arc::new(AtomicUsize::new(0));
             let calls = Arc::clone(&called);
-            let watch = Watch::new().every(Duration::from_nanos(1)).hold(1);
+            let watch = quick().every(Duration::from_nanos(1)).hold(1);
             let watch = watch.on_change(move |_| {
                 calls.fetch_add(1, Ordering::SeqCst);
                 let _ = gate.recv();
@@ -148,7 +148,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             drop(open);
             let own: Arc<Mutex<Option<WatchHandle>>> = Arc::default();
             let slot = Arc::clone(&own);
-            let watch = Watch::new().every(Duration::from_nanos(1)).hold(1);
+            let watch = quick().every(Duration::from_nanos(1)).hold(1);
             let watch = watch.on_change(move |_| drop(slot.lock().unwrap().take()));
             // Not before it is in there.
             let mut place = own.lock().unwrap();
@@ -188,7 +188,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "leak_watch_by_setting",
-        settings: Some("signal=none,interval=1,leak_watch=20ms,leak_watch_dump=true,dir=DIR"),
+        settings: Some(
+            "signal=none,interval=1,leak_watch=20ms,leak_watch_dump=true,leak_watch_fill=1ms,dir=DIR",
+        ),
         program: |dir| {
             let _handle = heapsite::init().unwrap();
             assert!(Watch::new().start().is_err(), "one at a time");
@@ -276,4 +278,9 @@ fn metrics(here: &str) {
             "{line} is not in\n{text}"
         );
     }
+}
+
+/// A watch for programs that live for a second: a cache fills within a millisecond.
+fn quick() -> Watch {
+    Watch::new().longest_fill(Duration::from_millis(1))
 }

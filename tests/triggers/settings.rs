@@ -27,7 +27,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         program: |_| {
             refused(
                 "HEAPSITE: key `sginal`, value `SIGUSR1`: unknown key; accepted keys are interval, memory, signal, \
-                 dir, format, every, keep, final, symbolize, thread_signal, evidence, evidence_pause, evidence_at, leak_watch, leak_watch_dump, http, http_history, http_remote, http_token, \
+                 dir, format, every, keep, final, symbolize, thread_signal, evidence, evidence_pause, evidence_at, leak_watch, leak_watch_dump, leak_watch_fill, http, http_history, http_remote, http_token, \
                  push, push_name, push_labels, push_interval, push_max, push_user, push_password, push_token, push_tenant, push_ca",
             );
         },

@@ -86,16 +86,9 @@ fn sentence(verdict: &Value) -> &str {
 #[test]
 fn a_map_that_is_never_trimmed() {
     let service = Service::start("leak");
-    let verdict = service.leaks(&[]);
-    assert!(
-        ["leak", "filling"].contains(&verdict["cause"].as_str().unwrap()),
-        "{}",
-        sentence(&verdict)
-    );
-    let suspect = match verdict["findings"]["leaks"].as_array().unwrap().first() {
-        Some(suspect) => suspect,
-        None => &verdict["findings"]["filling"][0],
-    };
+    let verdict = service.leaks(&["--longest-fill", "200ms"]);
+    assert_eq!(verdict["cause"], "leak", "{}", sentence(&verdict));
+    let suspect = &verdict["findings"]["leaks"][0];
     assert_eq!(
         suspect["place"]["line"],
         programs::line("leaks here"),
@@ -106,14 +99,12 @@ fn a_map_that_is_never_trimmed() {
         "{}",
         sentence(&verdict)
     );
-    let cause = verdict["cause"].as_str().unwrap().to_owned();
-    let (code, text, _) = service.run(&["--fail-on", &cause]);
+    // An hour would have to pass.
+    let early = service.leaks(&["--longest-fill", "1h", "--fail-on", "leak"]);
+    assert_eq!(early["cause"], "suspicion", "{}", sentence(&early));
+    let (code, text, _) = service.run(&["--fail-on", "leak", "--longest-fill", "200ms"]);
     assert_eq!(code, Some(1), "{text}");
-    let first = text.lines().next().unwrap();
-    assert!(
-        first.starts_with("Leaking: ") || first.starts_with("Growing, "),
-        "{text}"
-    );
+    assert!(text.starts_with("Leaking: "), "{text}");
     for part in [
         "live heap",
         "by birth",
@@ -148,7 +139,7 @@ fn the_document_keeps_its_keys() {
     assert_eq!(
         keys(&verdict),
         sorted(
-            "heapsite version cause sentence causes profiles notes findings crates process before now span_nanos live_bytes \
+            "heapsite version cause sentence causes profiles notes findings crates process before now span_nanos longest_fill_nanos live_bytes \
              live_error exact peak_bytes peak_nanos trim"
         )
     );
@@ -166,7 +157,7 @@ fn the_document_keeps_its_keys() {
         .unwrap();
     for key in sorted(
         "place class thing rate confidence since_nanos share survival cohorts trend advice live_bytes live_error samples \
-         may_be_filling",
+         may_be_filling looks_like_leak",
     ) {
         assert!(suspect.get(&key).is_some(), "{key}");
     }

@@ -69,6 +69,7 @@ fn verdict(verdict: &Verdict) -> Value {
         "crates": verdict.crates,
         "process": verdict.process,
         "span_nanos": verdict.span_nanos,
+        "longest_fill_nanos": verdict.longest_fill_nanos,
         "live_bytes": verdict.live_bytes,
         "live_error": verdict.live_error,
         "exact": verdict.exact,

@@ -66,9 +66,6 @@ impl fmt::Display for Change {
             write!(f, "{rate} per minute at ")?;
         }
         write!(f, "{place}, {}, for {age}, {live} live", thing.words())?;
-        if self.suspect.may_be_filling {
-            f.write_str("; none of it was ever freed, so a cache that fills would look the same")?;
-        }
         Ok(())
     }
 }

@@ -7,6 +7,8 @@ use super::names::{self, Named, Namer, Names};
 use super::ring::Ring;
 use super::tracks::Tracks;
 use crate::Result;
+use std::time::Duration;
+
 use crate::find::{self, Suspect};
 use crate::helper::Scratch;
 use crate::snapshot::Snapshot;
@@ -21,6 +23,7 @@ pub(super) struct Settings {
     pub(super) looks: usize,
     pub(super) places: usize,
     pub(super) level: f64,
+    pub(super) longest_fill: Duration,
     pub(super) hold: u32,
     pub(super) clear: u32,
 }
@@ -43,6 +46,7 @@ impl Engine {
     pub(super) fn new(settings: Settings) -> Engine {
         let options = find::Options {
             level: settings.level,
+            longest_fill: settings.longest_fill,
             ..find::Options::default()
         };
         Engine {

@@ -79,6 +79,7 @@ impl Watch {
                 looks: 32,
                 places: 256,
                 level: 0.001,
+                longest_fill: Duration::from_secs(3600),
                 hold: 3,
                 clear: 5,
             },
@@ -118,6 +119,15 @@ impl Watch {
     /// Default: 0.001. Looks follow one another and see much of the same, so this is not divided by their number.
     pub fn level(mut self, level: f64) -> Watch {
         self.settings.level = level;
+        self
+    }
+
+    /// How long a cache may take to fill: what has not grown for longer is not announced, but counted as filling.
+    /// [`find::Options::longest_fill`](crate::find::Options::longest_fill).
+    ///
+    /// Default: an hour.
+    pub fn longest_fill(mut self, time: Duration) -> Watch {
+        self.settings.longest_fill = time;
         self
     }
 
@@ -179,6 +189,7 @@ impl Watch {
             level,
             hold,
             clear,
+            longest_fill: _,
         } = self.settings;
         let bad = |what: &str, value: &dyn fmt::Display, accepted: &str| {
             Err(Error::config(format!(

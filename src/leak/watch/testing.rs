@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 use super::names::tests::namer;
+use std::time::Duration;
+
 use crate::find::{self, Suspect};
 use crate::profile::{Cohort, LifetimeBucket, SiteDetail, Tally};
 use crate::record::lifetimes;
@@ -103,6 +105,10 @@ pub(super) fn suspect() -> Suspect {
         lives: FOR_EVER,
     };
     let profile = namer(snapshot(1000, &[rule]).to_address_profile());
-    let found = find::leaks(&[profile], &find::Options::default());
+    let options = find::Options {
+        longest_fill: Duration::ZERO,
+        ..find::Options::default()
+    };
+    let found = find::leaks(&[profile], &options);
     found.expect("one profile").leaks.remove(0)
 }

@@ -5,6 +5,8 @@ use std::cell::Cell;
 
 use super::change::{Change, Kind};
 use super::engine::{Engine, Settings};
+use std::time::Duration;
+
 use super::names::tests::namer;
 use super::testing::{FOR_EVER, Rule, SECOND, snapshot};
 use crate::profile::Profile;
@@ -13,6 +15,7 @@ const SETTINGS: Settings = Settings {
     looks: 32,
     places: 256,
     level: 0.001,
+    longest_fill: Duration::ZERO,
     hold: 3,
     clear: 5,
 };

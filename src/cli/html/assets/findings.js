@@ -21,7 +21,7 @@ function advice(rows) {
     el('p', {}, row.why), el('p', {}, el('b', {}, 'Fix: '), row.fix)));
 }
 
-function card(suspect, findings) {
+function card(suspect, findings, longest) {
   const facts = [];
   const fact = (name, text) => facts.push(el('dt', {}, name), el('dd', {}, text));
   if (suspect.rate) fact('grows by', `${rate(suspect.rate, findings.per)}, ${percent(suspect.share, 1)} of all growth`);
@@ -32,14 +32,14 @@ function card(suspect, findings) {
     fact('by chance', `${p < 1e-6 ? 'less than once in a million' : `p = ${p.toExponential(1)}`}, of ${lines(findings.judged)} judged`);
   }
   if (suspect.trend) fact('trend', `${rate(suspect.trend.slope, findings.per)} between the profiles, p = ${suspect.trend.p.toExponential(1)}`);
-  if (suspect.may_be_filling) fact('or', 'a cache that has not reached its cap: nothing of it was ever freed');
+  if (suspect.looks_like_leak) fact('or', `a cache on its way to its cap, which may take ${duration(longest / 1e9)}`);
   const charts = [];
   const chart = (title, drawing) => charts.push(el('figure', {}, drawing, el('figcaption', {}, title)));
   if (suspect.cohorts.length) chart('live bytes by birth', births(suspect.cohorts));
   if (suspect.survival.length > 1) chart('lives longer than an age', survival(suspect.survival));
   const at = suspect.place;
   return el('article', { class: `finding ${suspect.class}` },
-    el('h3', {}, className(suspect.class)),
+    el('h3', {}, suspect.looks_like_leak ? 'like a leak' : className(suspect.class)),
     el('p', { class: 'name' }, at.function),
     el('p', { class: 'place' }, place(at.file, at.line)),
     el('div', { class: 'finding-body' }, el('dl', { class: 'facts' }, ...facts), el('div', { class: 'figures' }, ...charts)),
@@ -50,8 +50,8 @@ export function findings(verdict) {
   const { findings, crates } = verdict;
   const growing = [...findings.leaks, ...findings.filling];
   $('findings-panel').hidden = growing.length === 0 && findings.advice.length === 0;
-  const more = growing.slice(5).map(suspect => card(suspect, findings));
-  $('findings').replaceChildren(...growing.slice(0, 5).map(suspect => card(suspect, findings)),
+  const more = growing.slice(5).map(suspect => card(suspect, findings, verdict.longest_fill_nanos));
+  $('findings').replaceChildren(...growing.slice(0, 5).map(suspect => card(suspect, findings, verdict.longest_fill_nanos)),
     ...(more.length ? [el('details', {}, el('summary', {}, `${count(more.length)} more that grow`), ...more)] : []));
   $('findings-about').textContent = `${lines(findings.judged)} could be judged`;
   $('crates').textContent = crates.length ? `Growth by crate: ${crates.map(row => `${row.name || '(unknown)'} ${percent(row.share, 1)}`).join(', ')}` : '';
