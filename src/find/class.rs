@@ -75,7 +75,8 @@ pub(super) struct Judgement {
     pub(super) clumping: f64,
 }
 
-const FEWEST: f64 = 16.0;
+/// Live samples below which nothing is said.
+pub(super) const FEWEST: f64 = 16.0;
 /// One-sided, for bounds of what is described rather than accused.
 const LEVEL: f64 = 0.05;
 /// How often a steady leak may be said to have stopped or to thin out.

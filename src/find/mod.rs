@@ -331,6 +331,8 @@ impl Findings {
             .first()
             .map_or(0.0, |born| uptime as f64 - born.from);
         let older_than = |age: u64| history.samples_in(0.0, uptime as f64 - age as f64);
+        // One block that doubles has no births to speak of.
+        let is_few = (history.live.objects as f64) < class::FEWEST;
         let suspect = Suspect {
             place,
             thing: history.skipped.thing(),
@@ -341,7 +343,7 @@ impl Findings {
             live_bytes,
             live_error: history.live.bytes_variance.sqrt(),
             samples: history.live.objects,
-            rate: match (grows, history.is_blind, trend) {
+            rate: match (grows, history.is_blind || is_few, trend) {
                 (false, ..) => None,
                 (true, true, Some(trend)) => Some(trend.slope),
                 (true, ..) => Some(by_births()),

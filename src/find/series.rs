@@ -44,7 +44,9 @@ impl Series<'_> {
             }
             Err(why) if rises => {
                 let alike = (2.0 * trend.p).min(1.0);
-                let goes_on = trend.later_share >= 0.25;
+                // One block that doubles pauses for half of its life.
+                let is_one = why == Why::FewSamples;
+                let goes_on = trend.later_share >= 0.25 && (is_one || self.rises_still());
                 if why == Why::NoAges && goes_on && self.exceeds(cap, error) {
                     judgement.class = Ok(Class::Leak);
                     (judgement.p, judgement.p_alike) = (alike, alike);
@@ -54,6 +56,15 @@ impl Series<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Whether the last quarter of the snapshots has a sixteenth of the rise.
+    fn rises_still(&self) -> bool {
+        let length = self.levels.len();
+        match (self.levels.get(length * 3 / 4), self.levels.last()) {
+            (Some(before), Some(last)) => last - before > self.trend.rise / 16.0,
+            _ => false,
         }
     }
 

@@ -63,6 +63,7 @@ pub(super) fn profile(lines: &[Behaviour], seconds: f64, interval: u64, seed: u6
                 start_time_nanos: 1,
                 ..ProcessFacts::default()
             },
+            threads: vec!["main".into()],
             ..HeapFacts::default()
         })),
         ..Profile::default()

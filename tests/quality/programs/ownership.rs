@@ -41,8 +41,8 @@ pub(crate) fn arc_cycle(world: &mut World) {
                 _body: [1; SIZE],
             };
             let pair = [0; 2].map(|_| Arc::new(peer())); // LINE: arc_cycle
-            pair[0].others.lock().unwrap().push(pair[1].clone());
-            pair[1].others.lock().unwrap().push(pair[0].clone());
+            pair[0].others.lock().unwrap().push(pair[1].clone()); // ALSO: arc_cycle
+            pair[1].others.lock().unwrap().push(pair[0].clone()); // ALSO: arc_cycle
         }
     });
 }
