@@ -46,7 +46,7 @@ pub(super) fn peek(
     let cut = Cut::nothing(order(&args.calls));
     let (loaded, graph) = make(&args.report, &args.calls, &cut)?;
     let wanted = |key: &Key| matches(&name(key));
-    if !loaded.is_silent && !graph.count.rows.iter().any(|row| wanted(&row.key)) {
+    if !loaded.is_silent && !graph.shown().any(|(_, row)| wanted(&row.key)) {
         let name = input::display(&args.report.profile);
         return Err(Error::input(format!(
             "{name}: no {} matches `{}`; `heapsite top` lists them",
@@ -107,7 +107,7 @@ fn document(command: &str, loaded: &Loaded, graph: &Graph, wanted: impl Fn(&Key)
         map.insert("residual".into(), edge.residual.into());
         Value::Object(map)
     };
-    let shown = rows.iter().enumerate().filter(|(_, row)| wanted(&row.key));
+    let shown = graph.shown().filter(|(_, row)| wanted(&row.key));
     let shown = shown.map(|(at, row)| {
         let mut map = json::key(&row.key);
         map.insert("flat".into(), json::measure(&row.flat, quality));

@@ -16,7 +16,7 @@ use hashbrown::{HashMap, HashSet};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Graph {
-    /// The rows that are left, in order.
+    /// The rows that are left, in order; those of a difference in which all cancels come last, see [`Graph::shown`].
     pub count: Count,
     /// The edges between them, the heaviest first.
     pub edges: Vec<Edge>,
@@ -71,6 +71,13 @@ impl Cut {
 }
 
 impl Graph {
+    /// The rows that hold something, with their indexes. What passes through one that does not, and cancels there, still
+    /// comes from somewhere and goes somewhere.
+    pub fn shown(&self) -> impl Iterator<Item = (usize, &Row)> {
+        let rows = self.count.rows.iter().enumerate();
+        rows.filter(|(_, row)| holds(row))
+    }
+
     /// The edges to a row, the heaviest first.
     pub fn callers(&self, row: usize) -> impl Iterator<Item = &Edge> {
         self.callers[row].iter().map(|&edge| &self.edges[edge])
@@ -143,13 +150,16 @@ fn cutoff(rows: &[Row], fraction: f64) -> u64 {
     (total as f64 * fraction).abs() as u64
 }
 
+fn holds(row: &Row) -> bool {
+    row.flat.value != 0 || row.cum.value != 0
+}
+
 /// The rows to keep, in order, and how many there are that hold something.
 fn kept(rows: &[Row], cut: &Cut) -> (Vec<usize>, usize) {
     let least = cutoff(rows, cut.node_fraction);
-    let holds = |row: &Row| row.flat.value != 0 || row.cum.value != 0;
     let in_all = rows.iter().filter(|row| holds(row)).count();
     let mut kept: Vec<usize> = (0..rows.len())
-        .filter(|&at| holds(&rows[at]) && rows[at].cum.value.unsigned_abs() >= least)
+        .filter(|&at| rows[at].cum.value.unsigned_abs() >= least)
         .collect();
     kept.sort_by(|&a, &b| cut.order.compare(&rows[a], &rows[b]));
     kept.truncate(cut.rows);

@@ -28,7 +28,7 @@ pub fn write(
     let quantity = |measure: &Measure| count.value.scale.quantity(measure.value, unit);
     let mut table = Table::new(&["flat", "flat%", "cum", "cum%", count.by.name()]);
     let none = || (String::new(), Tone::Plain);
-    for (at, row) in count.rows.iter().enumerate() {
+    for (at, row) in graph.shown() {
         if !wanted(&row.key) {
             continue;
         }
@@ -70,7 +70,7 @@ pub fn write(
         }
     }
     table.write(out, layout.width, &layout.paint)?;
-    let cut_rows = graph.rows_in_all - count.rows.len();
+    let cut_rows = graph.rows_in_all - graph.shown().count();
     if cut_rows > 0 || graph.cut_edges > 0 {
         let text = format!(
             "\nleft out: {} of {} {}, {} call{}; --nodefraction 0 --edgefraction 0 -n {} shows all",

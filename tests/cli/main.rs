@@ -17,6 +17,7 @@ mod lists;
 mod machine;
 mod merges;
 mod outputs;
+mod reports;
 mod shell;
 mod shells;
 mod sources;

@@ -5,8 +5,10 @@
 //! `HEAPSITE_PPROF_NEW`. The dumps come from the demo, a real service under load, in exact mode and sampled.
 #![forbid(unsafe_code)]
 
+mod call_graphs;
 mod census;
 mod list;
+mod listings;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -302,11 +304,8 @@ fn top_line(line: &str) -> (String, (i64, i64)) {
         word
     };
     let (flat, _, _, cum, _) = (word(), word(), word(), word(), word());
-    let name = rest
-        .trim()
-        .trim_end_matches(" (inline)")
-        .trim_end_matches(" (partial-inline)");
-    (name.to_owned(), (bytes(flat), bytes(cum)))
+    let name = rest.trim().trim_end_matches(" (partial-inline)");
+    (listings::frame(name).0, (bytes(flat), bytes(cum)))
 }
 
 /// `1234B`, or a bare number for counts and for 0.
