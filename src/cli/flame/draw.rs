@@ -293,7 +293,8 @@ fn finish(svg: &str, picture: &Picture<'_>, order: &Order) -> String {
         let length = svg[end..].find('<').unwrap_or(0);
         svg.replace_range(start + 1..end + length, &text);
     }
-    svg.retain(|letter| !is_mark(letter));
+    // XML has no place for the other two, and no viewer would show a file with them.
+    svg.retain(|letter| !is_mark(letter) && !matches!(letter, '\u{fffe}' | '\u{ffff}'));
     if let Some(at) = svg.find("id=\"subtitle\"")
         && let Some(end) = svg[at..].find("</text>")
     {

@@ -29,7 +29,7 @@ pub(super) fn document(pair: &Pair, listing: &Listing, shown: &[Shown<'_>]) -> V
 
 fn function(listing: &Listing, shown: &Shown<'_>) -> Value {
     let listed = shown.listed;
-    let source = match &shown.source {
+    let source = match shown.source.as_deref() {
         None => json!({ "path": null, "tried": [], "warning": null }),
         Some(Ok(source)) => json!({
             "path": source.path.to_string_lossy(), "tried": [], "warning": shown.warning,
@@ -52,7 +52,7 @@ fn function(listing: &Listing, shown: &Shown<'_>) -> Value {
 }
 
 fn line(listing: &Listing, shown: &Shown<'_>, line: &ListedLine) -> Value {
-    let text = match &shown.source {
+    let text = match shown.source.as_deref() {
         Some(Ok(source)) => usize::try_from(line.line - 1)
             .ok()
             .and_then(|at| source.lines.get(at)),

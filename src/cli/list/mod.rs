@@ -13,9 +13,11 @@ use crate::view::{Blame, units};
 use crate::{Error, Profile, Result};
 use regex::Regex;
 use source::{Missing, Places, Source};
+use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(super) use args::List as Args;
@@ -46,8 +48,17 @@ pub(super) fn run(
     }
     let places = Places::new(&args.source_root, &args.trim_path);
     let times = Times::new(profile);
-    let shown = listing.functions.iter().take(args.n);
-    let shown: Vec<Shown<'_>> = shown.map(|it| Shown::new(it, &places, &times)).collect();
+    // Functions share files.
+    let mut files: HashMap<&str, Rc<Found>> = HashMap::new();
+    let mut shown: Vec<Shown<'_>> = Vec::new();
+    for listed in listing.functions.iter().take(args.n) {
+        let file = listed.file.as_str();
+        let source = (!file.is_empty()).then(|| {
+            let found = files.entry(file);
+            Rc::clone(found.or_insert_with(|| Rc::new(places.find(file))))
+        });
+        shown.push(Shown::new(listed, source, &times));
+    }
     if args.json.json {
         let document = document::document(&pair, &listing, &shown);
         json::write(&document, out)?;
@@ -92,20 +103,21 @@ fn nothing_matches(args: &Args, profile: &Profile) -> Error {
     Error::input(format!("no function's name matches `{regex}`{hint}"))
 }
 
-/// A function with its source, or why there is none.
+/// A file's source, or why there is none.
+type Found = std::result::Result<Source, Missing>;
+
+/// A function with its source.
 struct Shown<'l> {
     listed: &'l Listed,
     /// `None`: the profile does not tell the file.
-    source: Option<std::result::Result<Source, Missing>>,
+    source: Option<Rc<Found>>,
     /// Why lines may not be where they were.
     warning: Option<String>,
 }
 
 impl<'l> Shown<'l> {
-    fn new(listed: &'l Listed, places: &Places, times: &Times) -> Shown<'l> {
-        let known = !listed.file.is_empty();
-        let source = known.then(|| places.find(&listed.file));
-        let warning = match &source {
+    fn new(listed: &'l Listed, source: Option<Rc<Found>>, times: &Times) -> Shown<'l> {
+        let warning = match source.as_deref() {
             Some(Ok(source)) => times.warning(source).or_else(|| too_short(listed, source)),
             _ => None,
         };

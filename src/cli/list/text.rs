@@ -144,7 +144,7 @@ impl Page<'_> {
     /// Which file it is, or where it was looked for.
     fn place(&self, shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
         let file = printable(&shown.listed.file);
-        match &shown.source {
+        match shown.source.as_deref() {
             None => writeln!(out, "the profile does not tell its source file")?,
             Some(Ok(found)) => {
                 let path = found.path.to_string_lossy();
@@ -180,7 +180,7 @@ impl Page<'_> {
         let listed = shown.listed;
         let hits: BTreeMap<i64, &ListedLine> =
             listed.lines.iter().map(|it| (it.line, it)).collect();
-        let source = match &shown.source {
+        let source = match shown.source.as_deref() {
             Some(Ok(source)) => Some(&source.lines),
             _ => None,
         };
