@@ -25,6 +25,7 @@ mod leaks;
 mod list;
 mod merge;
 mod output;
+mod pair;
 mod progress;
 mod report;
 mod service;

@@ -105,7 +105,7 @@ pub(super) fn load(args: &Asked, kind: Option<&str>, by: By) -> Result<Loaded, F
     })
 }
 
-fn selection(args: &Selected) -> Result<Selection<'static>> {
+pub(super) fn selection(args: &Selected) -> Result<Selection<'static>> {
     let question = |name: &str, text: &Option<String>| {
         let text = text.as_deref().filter(|text| !text.is_empty());
         text.map(|text| pattern(name, text)).transpose()

@@ -141,6 +141,12 @@ impl Scale {
         }
     }
 
+    /// The same with a `+` in front of what is above zero.
+    pub fn change(self, value: i64, error: Option<f64>, unit: &str) -> String {
+        let text = self.with_error(value, error, unit);
+        if value > 0 { format!("+{text}") } else { text }
+    }
+
     /// A value and its standard error, as [`units::with_error`].
     pub fn with_error(self, value: i64, error: Option<f64>, unit: &str) -> String {
         match (self.applies(unit), error) {

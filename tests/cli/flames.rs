@@ -49,6 +49,33 @@ fn every_value_in_every_shape_adds_up() {
 }
 
 #[test]
+fn selections_are_those_of_every_report() {
+    let scene = Scene::new();
+    let selections: [&[&'static str]; 5] = [
+        &["--focus", "insert"],
+        &["--ignore", "history.rs"],
+        &["--hide", "shop::main"],
+        &["--show", "^shop"],
+        &["--inlined", "no"],
+    ];
+    for selection in selections {
+        let of = |command: &[&'static str]| [command, selection].concat();
+        let expected = total(&scene, &of(&["top", "new.json", "--json"]));
+        let svg = scene.run(&of(&["flame", "new.json"])).ok();
+        assert_eq!(widths(&svg).1, expected, "{selection:?}");
+        let listed = total(&scene, &of(&["list", "", "new.json", "--json"]));
+        assert_eq!(listed, expected, "{selection:?}");
+    }
+    let error = scene
+        .run(&["flame", "new.json", "--focus", "nowhere"])
+        .refused();
+    assert!(
+        error.contains("--focus matched nothing: nothing to draw"),
+        "{error}"
+    );
+}
+
+#[test]
 fn tasks_goroutines_and_addresses_have_pictures_too() {
     let scene = Scene::new();
     for (name, said) in [

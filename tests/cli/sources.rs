@@ -94,6 +94,7 @@ golden! {
     list_all_lines: "list remember inlined-new.json --source-root checkout --all-lines --width 120";
     list_leaf: "list grow_one|main new.json --leaf --source-root checkout -C 1 --width 100";
     list_base: "list remember|main inlined-new.json --base inlined-base.json --source-root checkout -C 1 --width 100";
+    list_focus: "list remember|main inlined-new.json --focus session --source-root checkout --unit KiB -C 0 --width 100";
     list_missing: "list remember|insert|grow_one new.json --width 100";
 }
 

@@ -48,7 +48,7 @@ pub(super) fn draw(picture: &Picture<'_>) -> Result<Drawn> {
         let kind = picture.flame.value.kind();
         return Err(Error::input(format!(
             "nothing to draw: {kind} is {} in all; --sort chooses another value",
-            units::quantity(total, picture.flame.value.unit())
+            quantity(picture.flame, total)
         )));
     }
     if total > MOST {
@@ -179,10 +179,10 @@ impl Frames {
         }
         // Narrow frames that nobody called: inferno's frame for the whole is as wide as those on it.
         if order.own[0] > 0 {
-            let (own, unit) = (order.own[0], flame.value.unit());
+            let own = order.own[0];
             let name = format!("{}(narrow frames)", mark(order.nodes.len()));
             let (sum, share) = (
-                units::quantity(own, unit),
+                quantity(flame, own),
                 units::percent(own, flame.nodes[0].here.value),
             );
             let _ = writeln!(
@@ -237,7 +237,7 @@ fn tooltip(flame: &Flame, node: &Node) -> String {
     }
     facts.push(format!(
         "{}, {}",
-        units::with_error(here.value, error, value.unit()),
+        value.scale.with_error(here.value, error, value.unit()),
         units::percent(here.value, flame.nodes[0].here.value)
     ));
     if let Some(change) = &node.change {
@@ -246,11 +246,15 @@ fn tooltip(flame: &Flame, node: &Node) -> String {
             Verdict::Significant | Verdict::WithinNoise => format!(", {}", change.verdict.name()),
             Verdict::Exact | Verdict::Unknown => String::new(),
         };
-        let growth = units::change(change.growth, error, value.unit());
+        let growth = value.scale.change(change.growth, error, value.unit());
         facts.push(format!("{growth}{judged}"));
     }
     let facts = facts.join("; ").replace('(', "[").replace(')', "]");
     format!("{} ({facts})", name(node)).replace('\t', " ")
+}
+
+fn quantity(flame: &Flame, value: i64) -> String {
+    flame.value.scale.quantity(value, flame.value.unit())
 }
 
 /// The file and its lines, those that hold most first.
@@ -289,7 +293,8 @@ fn finish(svg: &str, picture: &Picture<'_>, order: &Order) -> String {
         let length = svg[end..].find('<').unwrap_or(0);
         svg.replace_range(start + 1..end + length, &text);
     }
-    svg.retain(|letter| !is_mark(letter));
+    // XML has no place for the other two, and no viewer would show a file with them.
+    svg.retain(|letter| !is_mark(letter) && !matches!(letter, '\u{fffe}' | '\u{ffff}'));
     if let Some(at) = svg.find("id=\"subtitle\"")
         && let Some(end) = svg[at..].find("</text>")
     {

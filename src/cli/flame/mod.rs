@@ -5,6 +5,7 @@ mod args;
 mod colour;
 mod draw;
 
+use super::pair::{self, Pair};
 use super::style::Look;
 use super::{Failure, about, input, json, output};
 use crate::view::flame::{Flame, Options, flame};
@@ -27,47 +28,40 @@ pub(super) fn run(
     err: &mut dyn Write,
 ) -> std::result::Result<ExitCode, Failure> {
     let output = place(args, look)?;
-    input::check_stdin(args.base.iter().chain([&args.profile]))?;
-    let (profile, base) = match &args.base {
-        Some(base) => {
-            let (base, profile) = input::read_both(base, &args.profile)?;
-            (profile, Some(base))
-        }
-        None => (input::read(&args.profile)?, None),
-    };
+    let pair = pair::load(&args.report)?;
+    let profile = &pair.profile;
     let options = Options {
-        kind: args.sort.as_deref(),
+        kind: args.report.value.as_deref(),
         plumbing: args.plumbing,
         reversed: args.reversed,
     };
-    let in_input = |error: Error| error.context(input::display(&args.profile));
-    if let Some(why) = about::silence(&profile) {
+    let in_input = |error: Error| error.context(input::display(&args.report.profile));
+    if let Some(why) = pair.silence {
         return Err(in_input(Error::input(format!("nothing to draw: {why}"))).into());
     }
-    let flame = flame(&profile, base.as_ref(), options).map_err(in_input)?;
+    let mut flame = flame(profile, pair.base.as_ref(), options).map_err(in_input)?;
+    flame.value.scale = args.report.unit.unwrap_or_default();
     let drawn = draw(&Picture {
         flame: &flame,
-        title: title(&flame, &profile),
+        title: title(&flame, profile),
         subtitle: subtitle(args, &flame),
         icicle: args.icicle,
     })
-    .map_err(in_input)?;
+    .map_err(|error| in_input(pair.explain(error)))?;
     match &output {
         Some(path) => output::replace(path, drawn.svg.as_bytes(), out)?,
         None => out.write_all(drawn.svg.as_bytes())?,
     }
     if args.json.json {
-        json::write(
-            &document(args, &profile, base.as_ref(), &flame, &drawn, &output),
-            out,
-        )?;
+        json::write(&document(&pair, &flame, &drawn, &output), out)?;
         return Ok(ExitCode::SUCCESS);
     }
     // The picture is written: a note that cannot be shown is no reason to fail.
-    let _ = about::losses("heapsite: note: ", &profile, err);
-    for note in notes(&profile, &flame, &drawn) {
+    let _ = about::losses("heapsite: note: ", profile, err);
+    for note in notes(&flame, &drawn) {
         let _ = writeln!(err, "heapsite: note: {note}");
     }
+    pair.write_notes(err);
     if let Some(path) = output.filter(|path| args.output.as_ref() != Some(path)) {
         writeln!(out, "{}", printable(&path.to_string_lossy()))?;
     }
@@ -88,7 +82,7 @@ fn place(args: &Args, look: &Look) -> Result<Option<PathBuf>> {
         )),
         (true, _) => Ok(None),
         (false, Some(path)) => Ok(Some(path.to_owned())),
-        (false, None) => beside(&args.profile).map(Some),
+        (false, None) => beside(&args.report.profile).map(Some),
     }
 }
 
@@ -121,15 +115,15 @@ fn beside(profile: &str) -> Result<PathBuf> {
 
 /// `shop: inuse_space 74.0 ± 2.1 MiB, 2026-11-23 23:48:09 UTC`
 fn title(flame: &Flame, profile: &Profile) -> String {
-    let (root, unit) = (&flame.nodes[0], flame.value.unit());
+    let (root, unit, scale) = (&flame.nodes[0], flame.value.unit(), flame.value.scale);
     let kind = flame.value.things().unwrap_or(flame.value.kind());
     let error = Some(root.here.standard_error()).filter(|&error| error > 0.0);
-    let total = units::with_error(root.here.value, error, unit);
+    let total = scale.with_error(root.here.value, error, unit);
     let mut title = match &root.change {
         Some(change) => {
             let error = change.p.map(|_| change.standard_error());
-            let base = units::quantity(change.base.value, unit);
-            let growth = units::change(change.growth, error, unit);
+            let base = scale.quantity(change.base.value, unit);
+            let growth = scale.change(change.growth, error, unit);
             format!("{kind} {total}, {growth} since {base}")
         }
         None => format!("{kind} {total}"),
@@ -144,8 +138,8 @@ fn title(flame: &Flame, profile: &Profile) -> String {
 }
 
 fn subtitle(args: &Args, flame: &Flame) -> String {
-    let mut facts = vec![input::display(&args.profile).to_owned()];
-    if let Some(base) = &args.base {
+    let mut facts = vec![input::display(&args.report.profile).to_owned()];
+    if let Some(base) = args.report.base.as_ref().or(args.report.diff_base.as_ref()) {
         facts.push(format!("since {}", input::display(base)));
     }
     let sampled = flame.nodes[0].here.sampled;
@@ -162,8 +156,8 @@ fn subtitle(args: &Args, flame: &Flame) -> String {
     printable(&facts.join("; ")).into_owned()
 }
 
-fn notes(profile: &Profile, flame: &Flame, drawn: &Drawn) -> Vec<String> {
-    let quantity = |value| units::quantity(value, flame.value.unit());
+fn notes(flame: &Flame, drawn: &Drawn) -> Vec<String> {
+    let quantity = |value| flame.value.scale.quantity(value, flame.value.unit());
     let mut notes = Vec::new();
     if flame.negative < 0 {
         notes.push(format!(
@@ -183,27 +177,18 @@ fn notes(profile: &Profile, flame: &Flame, drawn: &Drawn) -> Vec<String> {
             units::count(drawn.narrow as i64)
         ));
     }
-    if about::is_nameless(profile) {
-        notes.push("the profile has no names; `heapsite symbolize` gives it some".to_owned());
-    }
     notes
 }
 
-fn document(
-    args: &Args,
-    profile: &Profile,
-    base: Option<&Profile>,
-    flame: &Flame,
-    drawn: &Drawn,
-    output: &Option<PathBuf>,
-) -> Value {
+fn document(pair: &Pair, flame: &Flame, drawn: &Drawn, output: &Option<PathBuf>) -> Value {
     let root = &flame.nodes[0];
-    let base = args.base.as_ref().zip(base);
+    let [profile, base] = &pair.sources;
     json!({
         "heapsite": "flame",
         "version": 1,
-        "profile": json::source(&args.profile, profile),
-        "base": base.map(|(name, base)| json::source(name, base)),
+        "profile": profile,
+        "base": base,
+        "unmatched": pair.unmatched,
         "sample_type": json::value_type(&flame.value.value_type),
         "quality": json::quality(flame.value.quality),
         "total": json::measure(&root.here, flame.value.quality),

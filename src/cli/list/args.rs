@@ -1,7 +1,7 @@
 //! The arguments of `heapsite list`. The doc comments are what `--help` shows.
 #![forbid(unsafe_code)]
 
-use super::super::args::Json;
+use super::super::args::{Asked, Json};
 use clap::Args as Group;
 use std::path::PathBuf;
 
@@ -13,15 +13,8 @@ use std::path::PathBuf;
 pub(in super::super) struct List {
     /// The functions: a regular expression that is looked for in their names
     pub(super) regex: String,
-    /// The profile: a file, `-` or an http:// address
-    pub(super) profile: String,
-    /// What to add up: alloc_objects, alloc_space, inuse_objects, inuse_space, or another sample type of the profile
-    /// [default: the profile's own, for a heap profile inuse_space]
-    #[arg(short, long, value_name = "VALUE", alias = "sample-type")]
-    pub(super) sort: Option<String>,
-    /// An earlier profile: shows what grew since
-    #[arg(long, value_name = "PROFILE")]
-    pub(super) base: Option<String>,
+    #[command(flatten)]
+    pub(super) report: Asked,
     /// Blame the leaf of each stack, as pprof does, not the first frame of the application
     #[arg(long)]
     pub(super) leaf: bool,

@@ -1,30 +1,26 @@
 //! `heapsite list --json`.
 #![forbid(unsafe_code)]
 
-use super::{Args, Shown};
-use crate::Profile;
+use super::Shown;
 use crate::cli::json;
+use crate::cli::pair::Pair;
 use crate::view::listing::{Inlined, ListedLine, Listing, Sum};
 use crate::view::significance::Verdict;
 use serde_json::{Value, json};
 
-pub(super) fn document(
-    args: &Args,
-    (profile, base): (&Profile, Option<&Profile>),
-    listing: &Listing,
-    shown: &[Shown<'_>],
-) -> Value {
-    let base = args.base.as_ref().zip(base);
+pub(super) fn document(pair: &Pair, listing: &Listing, shown: &[Shown<'_>]) -> Value {
+    let [profile, base] = &pair.sources;
     let functions = shown.iter().map(|it| function(listing, it));
     json!({
         "heapsite": "list",
         "version": 1,
-        "profile": json::source(&args.profile, profile),
-        "base": base.map(|(name, base)| json::source(name, base)),
+        "profile": profile,
+        "base": base,
         "sample_type": json::value_type(&listing.value.value_type),
         "quality": json::quality(listing.value.quality),
         "base_quality": listing.base_value.as_ref().map(|value| json::quality(value.quality)),
         "total": sum(listing, &listing.total),
+        "unmatched": pair.unmatched,
         "matches": listing.chosen,
         "functions_in_all": listing.functions.len(),
         "functions": functions.collect::<Vec<_>>(),
@@ -33,7 +29,7 @@ pub(super) fn document(
 
 fn function(listing: &Listing, shown: &Shown<'_>) -> Value {
     let listed = shown.listed;
-    let source = match &shown.source {
+    let source = match shown.source.as_deref() {
         None => json!({ "path": null, "tried": [], "warning": null }),
         Some(Ok(source)) => json!({
             "path": source.path.to_string_lossy(), "tried": [], "warning": shown.warning,
@@ -56,7 +52,7 @@ fn function(listing: &Listing, shown: &Shown<'_>) -> Value {
 }
 
 fn line(listing: &Listing, shown: &Shown<'_>, line: &ListedLine) -> Value {
-    let text = match &shown.source {
+    let text = match shown.source.as_deref() {
         Some(Ok(source)) => usize::try_from(line.line - 1)
             .ok()
             .and_then(|at| source.lines.get(at)),

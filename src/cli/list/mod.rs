@@ -7,15 +7,17 @@ mod source;
 mod text;
 
 use super::style::Look;
-use super::{Failure, about, input, json};
+use super::{Failure, about, input, json, pair};
 use crate::view::listing::{Listed, Options, listing};
 use crate::view::{Blame, units};
 use crate::{Error, Profile, Result};
 use regex::Regex;
 use source::{Missing, Places, Source};
+use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(super) use args::List as Args;
@@ -27,56 +29,47 @@ pub(super) fn run(
     err: &mut dyn Write,
 ) -> std::result::Result<ExitCode, Failure> {
     let regex = regex(&args.regex)?;
-    input::check_stdin(args.base.iter().chain([&args.profile]))?;
-    let (profile, base) = match &args.base {
-        Some(base) => {
-            let (base, profile) = input::read_both(base, &args.profile)?;
-            (profile, Some(base))
-        }
-        None => (input::read(&args.profile)?, None),
-    };
-    let in_input = |error: Error| error.context(input::display(&args.profile));
+    let pair = pair::load(&args.report)?;
+    let (profile, base) = (&pair.profile, pair.base.as_ref());
+    let in_input = |error: Error| error.context(input::display(&args.report.profile));
     let options = Options {
-        kind: args.sort.as_deref(),
+        kind: args.report.value.as_deref(),
         blame: match args.leaf {
             true => Blame::Leaf,
             false => Blame::Application,
         },
     };
     let matches = |name: &str| regex.is_match(name);
-    let listing = listing(&profile, base.as_ref(), &matches, options).map_err(in_input)?;
-    let silent = about::silence(&profile).is_some();
-    if listing.chosen == 0 && !silent {
-        return Err(in_input(nothing_matches(args, &profile)).into());
+    let mut listing = listing(profile, base, &matches, options).map_err(in_input)?;
+    listing.value.scale = args.report.unit.unwrap_or_default();
+    if listing.chosen == 0 && pair.silence.is_none() {
+        let error = nothing_matches(args, profile);
+        return Err(in_input(pair.explain(error)).into());
     }
     let places = Places::new(&args.source_root, &args.trim_path);
-    let times = Times::new(&profile);
-    let shown = listing.functions.iter().take(args.n);
-    let shown: Vec<Shown<'_>> = shown.map(|it| Shown::new(it, &places, &times)).collect();
+    let times = Times::new(profile);
+    // Functions share files.
+    let mut files: HashMap<&str, Rc<Found>> = HashMap::new();
+    let mut shown: Vec<Shown<'_>> = Vec::new();
+    for listed in listing.functions.iter().take(args.n) {
+        let file = listed.file.as_str();
+        let source = (!file.is_empty()).then(|| {
+            let found = files.entry(file);
+            Rc::clone(found.or_insert_with(|| Rc::new(places.find(file))))
+        });
+        shown.push(Shown::new(listed, source, &times));
+    }
     if args.json.json {
-        let document = document::document(args, (&profile, base.as_ref()), &listing, &shown);
+        let document = document::document(&pair, &listing, &shown);
         json::write(&document, out)?;
         return Ok(ExitCode::SUCCESS);
     }
-    if let (Some(base), Some(name)) = (&base, &args.base) {
-        writeln!(out, "base {}", about::origin(name, base))?;
-        writeln!(out, "new  {}", about::origin(&args.profile, &profile))?;
-        about::losses("base ", base, out)?;
-        about::losses("new  ", &profile, out)?;
-    } else {
-        writeln!(out, "{}", about::origin(&args.profile, &profile))?;
-        about::losses("", &profile, out)?;
-    }
-    if silent {
+    pair.write_origin(out)?;
+    if pair.silence.is_some() {
         return Ok(ExitCode::SUCCESS); // a list of nothing would only hide why
     }
-    text::write(args, look, &listing, &shown, out)?;
-    if about::is_nameless(&profile) {
-        let _ = writeln!(
-            err,
-            "heapsite: note: the profile has no names; `heapsite symbolize` gives it some"
-        );
-    }
+    text::write(args, look, &listing, pair.whole, &shown, out)?;
+    pair.write_notes(err);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -110,20 +103,21 @@ fn nothing_matches(args: &Args, profile: &Profile) -> Error {
     Error::input(format!("no function's name matches `{regex}`{hint}"))
 }
 
-/// A function with its source, or why there is none.
+/// A file's source, or why there is none.
+type Found = std::result::Result<Source, Missing>;
+
+/// A function with its source.
 struct Shown<'l> {
     listed: &'l Listed,
     /// `None`: the profile does not tell the file.
-    source: Option<std::result::Result<Source, Missing>>,
+    source: Option<Rc<Found>>,
     /// Why lines may not be where they were.
     warning: Option<String>,
 }
 
 impl<'l> Shown<'l> {
-    fn new(listed: &'l Listed, places: &Places, times: &Times) -> Shown<'l> {
-        let known = !listed.file.is_empty();
-        let source = known.then(|| places.find(&listed.file));
-        let warning = match &source {
+    fn new(listed: &'l Listed, source: Option<Rc<Found>>, times: &Times) -> Shown<'l> {
+        let warning = match source.as_deref() {
             Some(Ok(source)) => times.warning(source).or_else(|| too_short(listed, source)),
             _ => None,
         };

@@ -9,7 +9,7 @@ use crate::view::listing::{Inlined, ListedLine, Listing, Sum};
 use crate::view::name::{fit, printable, source};
 use crate::view::significance::Verdict;
 use crate::view::table::{Paint, Tone};
-use crate::view::{Frame, Measure, units};
+use crate::view::{Frame, Measure, Value, units};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
@@ -17,19 +17,20 @@ pub(super) fn write(
     args: &Args,
     look: &Look,
     listing: &Listing,
+    whole: Option<i64>,
     shown: &[Shown<'_>],
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let total = &listing.total;
     let described = describe_value(&listing.value, total.here.sampled);
     writeln!(out, "{}", printable(&described))?;
-    let unit = listing.value.unit();
+    let value = &listing.value;
     let sum = match &total.change {
         Some(change) => format!(
             "{} → {}: {}",
-            units::quantity(change.base.value, unit),
-            units::quantity(change.new.value, unit),
-            growth(change, unit)
+            quantity(value, change.base.value),
+            quantity(value, change.new.value),
+            growth(value, change)
         ),
         None => measured(listing, &total.here),
     };
@@ -44,6 +45,7 @@ pub(super) fn write(
     let page = Page {
         args,
         listing,
+        whole: whole.unwrap_or(total.here.value),
         paint: look.paint(),
         width: args.width.or(look.width).unwrap_or(usize::MAX),
     };
@@ -71,6 +73,8 @@ pub(super) fn write(
 struct Page<'a> {
     args: &'a Args,
     listing: &'a Listing,
+    /// 100 %.
+    whole: i64,
     paint: Paint,
     width: usize,
 }
@@ -140,7 +144,7 @@ impl Page<'_> {
     /// Which file it is, or where it was looked for.
     fn place(&self, shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
         let file = printable(&shown.listed.file);
-        match &shown.source {
+        match shown.source.as_deref() {
             None => writeln!(out, "the profile does not tell its source file")?,
             Some(Ok(found)) => {
                 let path = found.path.to_string_lossy();
@@ -176,7 +180,7 @@ impl Page<'_> {
         let listed = shown.listed;
         let hits: BTreeMap<i64, &ListedLine> =
             listed.lines.iter().map(|it| (it.line, it)).collect();
-        let source = match &shown.source {
+        let source = match shown.source.as_deref() {
             Some(Ok(source)) => Some(&source.lines),
             _ => None,
         };
@@ -255,17 +259,17 @@ impl Page<'_> {
     }
 
     fn cells(&self, flat: &Sum, cum: &Sum) -> Cells {
-        let unit = self.listing.value.unit();
+        let value = &self.listing.value;
         let cell = |text: String, is_zero: bool, tone| match is_zero {
             true => (".".to_owned(), Tone::Faint),
             false => (text, tone),
         };
         match (&flat.change, &cum.change) {
             (Some(flat), Some(cum)) => [
-                cell(growth(flat, unit), is_nothing(flat), tone(flat)),
-                cell(growth(cum, unit), is_nothing(cum), tone(cum)),
+                cell(growth(value, flat), is_nothing(flat), tone(flat)),
+                cell(growth(value, cum), is_nothing(cum), tone(cum)),
                 cell(
-                    units::quantity(cum.new.value, unit),
+                    quantity(value, cum.new.value),
                     cum.new.value == 0,
                     Tone::Faint,
                 ),
@@ -277,7 +281,7 @@ impl Page<'_> {
                     Tone::Plain,
                 ),
                 cell(
-                    units::quantity(cum.here.value, unit),
+                    quantity(value, cum.here.value),
                     cum.here.value == 0,
                     Tone::Faint,
                 ),
@@ -321,19 +325,19 @@ impl Page<'_> {
     }
 
     fn summed(&self, sum: &Sum) -> String {
-        let unit = self.listing.value.unit();
+        let value = &self.listing.value;
         match &sum.change {
-            Some(change) if is_nothing(change) => units::quantity(0, unit),
+            Some(change) if is_nothing(change) => quantity(value, 0),
             Some(change) => format!(
                 "{} → {}: {}",
-                units::quantity(change.base.value, unit),
-                units::quantity(change.new.value, unit),
-                growth(change, unit)
+                quantity(value, change.base.value),
+                quantity(value, change.new.value),
+                growth(value, change)
             ),
             None => format!(
                 "{} ({})",
                 measured(self.listing, &sum.here),
-                units::percent(sum.here.value, self.listing.total.here.value)
+                units::percent(sum.here.value, self.whole)
             ),
         }
     }
@@ -355,12 +359,17 @@ fn none() -> Cells {
 
 fn measured(listing: &Listing, measure: &Measure) -> String {
     let error = (measure.variance > 0.0).then(|| measure.standard_error());
-    units::with_error(measure.value, error, listing.value.unit())
+    let value = &listing.value;
+    value.scale.with_error(measure.value, error, value.unit())
 }
 
-fn growth(change: &Change, unit: &str) -> String {
+fn quantity(value: &Value, number: i64) -> String {
+    value.scale.quantity(number, value.unit())
+}
+
+fn growth(value: &Value, change: &Change) -> String {
     let error = change.p.map(|_| change.standard_error());
-    units::change(change.growth, error, unit)
+    value.scale.change(change.growth, error, value.unit())
 }
 
 fn is_nothing(change: &Change) -> bool {
