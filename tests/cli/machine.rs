@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-fn json(scene: &Scene, args: &[&str]) -> Value {
+pub(crate) fn json(scene: &Scene, args: &[&str]) -> Value {
     serde_json::from_str(&scene.run(args).ok()).expect("--json writes one JSON document")
 }
 
@@ -290,6 +290,11 @@ fn what_writes_a_profile_reports_on_it() {
     let convert = json(&scene, &["convert", "new.json", "-o", "c.pb.gz", "--json"]);
     assert_eq!(convert["output"]["bytes"], size("c.pb.gz"));
     assert_eq!(convert["output"]["format"], "pprof");
+    assert_eq!(
+        convert["output"]["sample_types"].as_array().unwrap().len(),
+        4
+    );
+    assert_eq!(convert["output"]["is_split"], false);
     assert_eq!(
         (&convert["samples"], &convert["locations_named"]),
         (&3.into(), &10.into())
