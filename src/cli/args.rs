@@ -166,7 +166,10 @@ pub(super) struct Convert {
     pub(super) profile: String,
     #[command(flatten)]
     pub(super) output: Output,
-    /// The sample type to write, where the format holds one only (folded) [default: the profile's own]
+    /// Write the difference to this earlier profile instead
+    #[arg(long, value_name = "PROFILE")]
+    pub(super) base: Option<String>,
+    /// The sample type to write, where the format does not hold them all (folded, dhat) [default: the profile's own]
     #[arg(long, value_name = "TYPE")]
     pub(super) sample_type: Option<String>,
     #[command(flatten)]
@@ -390,7 +393,8 @@ pub(super) struct Output {
     /// The file to write, or `-` for stdout
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: PathBuf,
-    /// The format [default: by the file's name: .pb.gz or .pprof, .json, .folded]
+    /// The format [default: by the file's name: .pb.gz or .pprof, .json, .folded, .speedscope.json, .dhat.json,
+    /// .callgrind, .heap]
     #[arg(long, value_enum)]
     pub(super) to: Option<Target>,
 }
@@ -400,6 +404,11 @@ pub(super) enum Target {
     Pprof,
     Json,
     Folded,
+    Speedscope,
+    Dhat,
+    Callgrind,
+    /// The text that pprof's was before: gperftools', and Go's `debug=1`
+    Legacy,
 }
 
 fn causes() -> PossibleValuesParser {

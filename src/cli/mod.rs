@@ -14,6 +14,7 @@ mod diff;
 mod dump;
 mod fetch;
 mod flame;
+mod formats;
 mod html;
 mod info;
 mod input;

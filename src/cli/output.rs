@@ -2,9 +2,10 @@
 #![forbid(unsafe_code)]
 
 use super::Failure;
-use super::args::{Output, Target};
+use super::args::Output;
+use super::formats::{self, Content};
 use super::interrupt::Unfinished;
-use crate::format::{Format, folded};
+use crate::format::Format;
 use crate::{Error, Profile, Result};
 use serde_json::{Value, json};
 use std::fs::{self, File, OpenOptions};
@@ -13,44 +14,13 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The format that `--to` or the file's name asks for.
-///
-/// # Errors
-/// Neither tells.
-pub(super) fn format(output: &Output) -> Result<Format> {
-    if let Some(target) = output.to {
-        return Ok(match target {
-            Target::Pprof => Format::Pprof,
-            Target::Json => Format::Json,
-            Target::Folded => Format::Folded,
-        });
-    }
-    let name = output
-        .output
-        .file_name()
-        .map(|name| name.to_string_lossy().to_lowercase())
-        .unwrap_or_default();
-    let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
-    if ends(&[".pb.gz", ".pb", ".pprof"]) {
-        Ok(Format::Pprof)
-    } else if ends(&[".json"]) {
-        Ok(Format::Json)
-    } else if ends(&[".folded"]) {
-        Ok(Format::Folded)
-    } else {
-        Err(Error::input(format!(
-            "the name {} does not tell the format: .pb.gz, .pb, .pprof, .json and .folded do, or --to \
-             pprof|json|folded",
-            output.output.display()
-        )))
-    }
-}
-
 /// What was written, for `--json`.
 pub(super) struct Written {
     format: Format,
     bytes: usize,
     notes: Vec<String>,
+    sample_types: Vec<String>,
+    is_split: bool,
 }
 
 /// Asked first, so that what is wrong with the output is told before a large profile is fetched.
@@ -58,7 +28,7 @@ pub(super) struct Written {
 /// # Errors
 /// The format is not told, or both the profile and the report would go to stdout.
 pub(super) fn check(output: &Output, json: bool) -> Result<()> {
-    format(output)?;
+    formats::find(output)?;
     if json && (output.output.as_os_str() == "-" || is_stdout(&output.output)) {
         return Err(Error::input(
             "--json writes its report to stdout, where the profile would go, too: -o FILE takes the profile elsewhere",
@@ -68,31 +38,23 @@ pub(super) fn check(output: &Output, json: bool) -> Result<()> {
 }
 
 /// Writes the profile where `output` says. What the format cannot hold is noted on `err`, or with `json` kept for the
-/// report.
+/// report. `content`: what of it, where it is not just everything.
 pub(super) fn write(
     profile: &Profile,
     output: &Output,
-    sample_type: Option<&str>,
+    content: Option<&Content<'_>>,
     json: bool,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<Written, Failure> {
-    let format = format(output)?;
-    if let (Some(_), false) = (sample_type, format == Format::Folded) {
-        return Err(Error::input(format!(
-            "--sample-type chooses the one that folded stacks hold; {} holds them all",
-            format.name()
-        ))
-        .into());
-    }
+    let format = formats::find(output)?;
+    let content = content.copied().unwrap_or_default();
+    content.check(format)?;
     let mut bytes = 0;
     let to = &output.output;
     let mut write = |out: &mut dyn Write| {
         let mut out = Counted { out, bytes: 0 };
-        match format {
-            Format::Folded => folded::write(profile, sample_type, &mut out)?,
-            format => format.write(profile, &mut out)?,
-        }
+        content.write(profile, format, &mut out)?;
         bytes = out.bytes;
         Ok(())
     };
@@ -102,7 +64,7 @@ pub(super) fn write(
             write(file).map_err(|error: Error| error.context(to.display()))
         })?,
     }
-    let notes = notes(profile, format);
+    let notes = content.notes(profile, format);
     for note in notes.iter().filter(|_| !json) {
         // A note that cannot be shown is no reason to fail: the file is written.
         let _ = writeln!(err, "heapsite: note: {note}");
@@ -111,6 +73,12 @@ pub(super) fn write(
         format,
         bytes,
         notes,
+        sample_types: content
+            .sample_types(profile, format)
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+        is_split: content.is_split(profile, format),
     })
 }
 
@@ -135,6 +103,8 @@ pub(super) fn report(
             "path": output.output.to_string_lossy(),
             "format": written.format.name(),
             "bytes": written.bytes,
+            "sample_types": written.sample_types,
+            "is_split": written.is_split,
         },
         "samples": profile.samples.len(),
         "locations": profile.locations.len(),
@@ -145,24 +115,6 @@ pub(super) fn report(
         report.extend(more);
     }
     report
-}
-
-fn notes(profile: &Profile, format: Format) -> Vec<String> {
-    let mut notes = Vec::new();
-    match format {
-        Format::Json => {}
-        Format::Folded => notes.push(
-            "folded stacks hold names and one sample type; values of other types, addresses, labels and errors \
-             are left out"
-                .to_owned(),
-        ),
-        _ if profile.samples.iter().any(|sample| sample.detail.is_some()) => notes.push(
-            "pprof holds values only; raw counts, variances, lifetimes and birth times are left out (JSON keeps them)"
-                .to_owned(),
-        ),
-        _ => {}
-    }
-    notes
 }
 
 /// Writes bytes to a file or to stdout (`-`), whole or not at all.

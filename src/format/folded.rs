@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use std::cmp::Ordering;
-use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use super::frames::{NO_STACK, unnamed};
 use crate::error::{Error, Result};
 use crate::profile::{Location, LocationId, Profile};
 
@@ -55,8 +55,6 @@ pub fn write(profile: &Profile, sample_type: Option<&str>, out: &mut dyn io::Wri
     out.flush().map_err(failed)
 }
 
-const NO_STACK: &str = "[no stack]";
-
 fn line(stack: &[LocationId], names: &[String], sum: i64, out: &mut impl Write) -> io::Result<()> {
     for (number, id) in stack.iter().rev().enumerate() {
         if number > 0 {
@@ -106,33 +104,14 @@ fn frames(profile: &Profile, location: &Location) -> String {
             frames.push(';');
         }
         match name.is_empty() {
-            true => unnamed(profile, location, &mut frames),
+            true => push_name(&unnamed(profile, location), &mut frames),
             false => push_name(name, &mut frames),
         }
     }
     if frames.is_empty() {
-        unnamed(profile, location, &mut frames);
+        push_name(&unnamed(profile, location), &mut frames);
     }
     frames
-}
-
-fn unnamed(profile: &Profile, location: &Location, frames: &mut String) {
-    let mapping = location.mapping.map(|id| &profile.mappings[id.0 as usize]);
-    // Writing to a String cannot fail.
-    let _ = match mapping {
-        Some(mapping) if !mapping.file.is_empty() => {
-            let file = mapping.file.rsplit('/').next().unwrap_or_default();
-            let offset = location
-                .address
-                .wrapping_sub(mapping.start)
-                .wrapping_add(mapping.offset);
-            frames.push('[');
-            // `[vdso]` has its brackets already.
-            push_name(file.trim_start_matches('[').trim_end_matches(']'), frames);
-            write!(frames, "]+{offset:#x}")
-        }
-        _ => write!(frames, "{:#x}", location.address),
-    };
 }
 
 fn push_name(name: &str, frames: &mut String) {

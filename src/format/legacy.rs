@@ -1,12 +1,11 @@
 //! The text formats from before `profile.proto`: gperftools' and Go's `heap profile: …` (`?debug=1`), and jemalloc's
-//! own `heap_v2/RATE`. The first is written, too ([`write`]).
+//! own `heap_v2/RATE`. The first is written, too ([`write()`]).
 //!
 //! They hold counts as sampled. With mean size s and rate R an allocation was chosen with p = 1 − exp(−s/R), so counts
 //! are divided by that here, as pprof and jeprof do; the profile's period is R. Addresses are return addresses: one
 //! is taken off, so that each lies in its call.
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "http")]
 mod write;
 
 use hashbrown::{HashMap, HashSet};
@@ -17,8 +16,9 @@ use crate::profile::addresses::{Builder, FunctionIndex};
 use crate::profile::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
 use crate::symbolize::mappings;
 
+pub use write::write;
 #[cfg(feature = "http")]
-pub(crate) use write::write;
+pub(crate) use write::write_with_maps;
 
 const GPERFTOOLS: &str = "heap profile:";
 const JEMALLOC: &str = "heap_v2/";

@@ -5,18 +5,26 @@
 //! | [`pprof`] | yes | yes | stacks, values, labels, symbols |
 //! | [`json`] | yes | yes | everything |
 //! | [`folded`] | yes | no | one value per stack, names only |
-//! | legacy text (gperftools, Go's `debug=1`, jemalloc) | over HTTP | yes | addresses and values |
+//! | [`speedscope`] | yes | no | stacks, values |
+//! | [`dhat`] | yes | no | stacks, bytes and blocks of one kind |
+//! | [`callgrind`] | yes | no | functions, calls between them, values |
+//! | [`legacy`] text (gperftools, Go's `debug=1`, jemalloc) | the first | yes | addresses and values |
 //! | texts of goroutines (Go's `debug=1` and `debug=2`) | over HTTP | yes | counts, stacks, states |
 //!
 //! `src/guide/formats.md` describes them for readers of the files.
 #![forbid(unsafe_code)]
 
 pub(crate) mod budget;
+pub mod callgrind;
+mod columns;
+pub mod dhat;
 pub mod folded;
+mod frames;
 mod goroutines;
 pub mod json;
-pub(crate) mod legacy;
+pub mod legacy;
 pub mod pprof;
+pub mod speedscope;
 mod unknown;
 
 use std::fmt;
@@ -36,27 +44,53 @@ pub enum Format {
     Json,
     /// Folded stacks: `root;caller;leaf 123`.
     Folded,
+    /// JSON for speedscope.
+    Speedscope,
+    /// JSON for the viewer of Valgrind's DHAT.
+    Dhat,
+    /// Text for KCachegrind and `callgrind_annotate`.
+    Callgrind,
+    /// The text format from before pprof's: `heap profile: …`.
+    Legacy,
 }
 
 impl Format {
     /// All formats, in the order in which they are offered.
-    pub const ALL: [Format; 3] = [Format::Pprof, Format::Json, Format::Folded];
+    pub const ALL: [Format; 7] = [
+        Format::Pprof,
+        Format::Json,
+        Format::Folded,
+        Format::Speedscope,
+        Format::Dhat,
+        Format::Callgrind,
+        Format::Legacy,
+    ];
 
-    /// The name in settings and on the command line: `pprof`, `json`, `folded`.
+    /// The name in settings and on the command line: `pprof`, `json`, `folded`, `speedscope`, `dhat`, `callgrind`,
+    /// `legacy`.
     pub fn name(self) -> &'static str {
         match self {
             Format::Pprof => "pprof",
             Format::Json => "json",
             Format::Folded => "folded",
+            Format::Speedscope => "speedscope",
+            Format::Dhat => "dhat",
+            Format::Callgrind => "callgrind",
+            Format::Legacy => "legacy",
         }
     }
 
-    /// What file names end in, without the dot: `pb.gz`, `json`, `folded`.
+    /// What file names end in, without the dot: `pb.gz`, `json`, `folded`, `speedscope.json`, `dhat.json`, `callgrind`,
+    /// `heap`.
     pub fn extension(self) -> &'static str {
         match self {
             Format::Pprof => "pb.gz",
             Format::Json => "json",
             Format::Folded => "folded",
+            Format::Speedscope => "speedscope.json",
+            Format::Dhat => "dhat.json",
+            Format::Callgrind => "callgrind",
+            Format::Legacy => "heap",
         }
     }
 
@@ -76,15 +110,20 @@ impl Format {
             })
     }
 
-    /// Writes a profile. Folded stacks show the sample type that the profile shows first.
+    /// Writes a profile. Folded stacks and DHAT's files show the sample type that the profile shows first.
     ///
     /// # Errors
-    /// The profile is not whole ([`Profile::check`]), or `out` fails.
+    /// The profile is not whole ([`Profile::check`]), or `out` fails; and what [`dhat::write`] and [`legacy::write`]
+    /// refuse.
     pub fn write(self, profile: &Profile, out: &mut dyn io::Write) -> Result<()> {
         match self {
             Format::Pprof => pprof::write(profile, out),
             Format::Json => json::write(profile, out),
             Format::Folded => folded::write(profile, None, out),
+            Format::Speedscope => speedscope::write(profile, out),
+            Format::Dhat => dhat::write(profile, None, out),
+            Format::Callgrind => callgrind::write(profile, out),
+            Format::Legacy => legacy::write(profile, out),
         }
     }
 }
@@ -95,8 +134,8 @@ impl fmt::Display for Format {
     }
 }
 
-/// The format that the bytes, or the first thousand of them, look like; `None`: none of ours. What is
-/// compressed counts as pprof: [`read`] looks inside.
+/// Which of pprof, JSON and folded stacks the bytes, or the first thousand of them, look like; `None`: none of these. What
+/// is compressed counts as pprof: [`read`] looks inside.
 pub fn sniff(bytes: &[u8]) -> Option<Format> {
     if gzip::is_gzip(bytes) {
         Some(Format::Pprof)
@@ -190,6 +229,6 @@ fn read_plain(bytes: &[u8]) -> Result<Profile> {
             "folded stacks are written, not read: they do not say what they count; pprof and heapsite JSON \
              are accepted",
         )),
-        None => Err(unknown::error(bytes)),
+        _ => Err(unknown::error(bytes)),
     }
 }

@@ -118,7 +118,7 @@ fn text(profile: &Profile) -> Result<Vec<u8>> {
     // Without it readers still have the names in the comments.
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let mut body = Vec::new();
-    legacy::write(profile, &maps, &mut body)?;
+    legacy::write_with_maps(profile, &maps, &mut body)?;
     Ok(body)
 }
 

@@ -31,6 +31,11 @@ pub(crate) fn is_number(comment: &str) -> bool {
     starts.iter().any(|start| comment.starts_with(start))
 }
 
+/// Whether a comment says how well was recorded: how it was sampled, or what was lost.
+pub(crate) fn is_quality(comment: &str) -> bool {
+    comment.starts_with(ABOUT) || comment.starts_with(LOSS)
+}
+
 /// How a heapsite recorder says it sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sampling {
@@ -167,7 +172,6 @@ impl Profile {
 
     /// Nanoseconds since the Unix epoch when recording began, to a tenth of a second: by the facts or by the comments of one
     /// heapsite pprof file. `None`: nobody says, or it is a sum of several.
-    #[cfg(any(feature = "cli", test))]
     pub(crate) fn recording_since(&self) -> Option<i64> {
         self.pid().filter(|_| self.time_nanos != 0)?;
         let nanos = match &self.heap {

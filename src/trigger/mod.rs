@@ -62,7 +62,8 @@ pub fn init() -> Result<Handle> {
 ///
 /// # Errors
 ///
-/// If the directory or the file cannot be used (also reported on stderr), or for [`Format::Folded`].
+/// If the directory or the file cannot be used (also reported on stderr), or for a format other than [`Format::Pprof`] and
+/// [`Format::Json`].
 pub fn dump(dir: impl AsRef<Path>, format: Format) -> Result<PathBuf> {
     let _own_work = wiring::own_work();
     let config = Config::new().format(format);

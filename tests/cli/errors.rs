@@ -145,7 +145,7 @@ fn outputs_that_cannot_be_written() {
     for (args, expected) in [
         (
             &["convert", "new.json", "-o", "new.txt"][..],
-            "does not tell the format: .pb.gz, .pb, .pprof, .json and .folded do",
+            "does not tell the format: .pb.gz, .pb, .pprof, .json, .folded, .speedscope.json, .dhat.json,",
         ),
         (
             &["convert", "new.json", "-o", "nowhere/new.json"],

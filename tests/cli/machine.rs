@@ -5,12 +5,12 @@ use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-pub(super) fn json(scene: &Scene, args: &[&str]) -> Value {
+pub(crate) fn json(scene: &Scene, args: &[&str]) -> Value {
     serde_json::from_str(&scene.run(args).ok()).expect("--json writes one JSON document")
 }
 
 /// Every key of `pointers` is there; `null` is a value, too.
-pub(super) fn has(document: &Value, pointers: &[&str]) {
+fn has(document: &Value, pointers: &[&str]) {
     for pointer in pointers {
         assert!(
             document.pointer(pointer).is_some(),
@@ -63,6 +63,95 @@ fn top_has_the_promised_keys() {
     assert!((value - 43_267_185).abs() < 1000, "{value}");
     let site = json(&scene, &["top", "new.json", "--json", "--by", "site"]);
     has(&site, &["/rows/0/stack/3/function"]);
+}
+
+#[test]
+fn reports_have_the_promised_keys() {
+    let scene = Scene::new();
+    let shared = [
+        "/profile/name",
+        "/base",
+        "/sample_type/kind",
+        "/quality/errors",
+        "/total/standard_error",
+        "/shares_of/value",
+        "/shares_of/of",
+        "/unmatched",
+    ];
+    let base = json(
+        &scene,
+        &["top", "new.json", "--base", "base.json", "--json"],
+    );
+    has(&base, &["/base/name", "/rows/0/flat/standard_error"]);
+    assert_eq!(base["shares_of"]["of"], "changed");
+    let tree = json(&scene, &["tree", "new.json", "--leaf", "--json"]);
+    has(&tree, &shared);
+    has(
+        &tree,
+        &[
+            "/by",
+            "/rows_in_all",
+            "/calls_cut",
+            "/rows/0/flat/value",
+            "/rows/0/cum/value",
+            "/rows/0/callees",
+            "/rows/0/callers/0/function",
+            "/rows/0/callers/0/weight/standard_error",
+            "/rows/0/callers/0/inlined",
+            "/rows/0/callers/0/residual",
+        ],
+    );
+    let peek = json(&scene, &["peek", "main", "new.json", "--json"]);
+    assert_eq!(peek["heapsite"], "peek");
+    has(&peek, &["/rows/0/callees/0/weight/value"]);
+    let traces = json(&scene, &["traces", "tagged.pb.gz", "--addresses", "--json"]);
+    has(&traces, &shared);
+    has(
+        &traces,
+        &[
+            "/traces_in_all",
+            "/traces/0/flat/value",
+            "/traces/0/labels/0/key",
+            "/traces/0/labels/0/value",
+            "/traces/0/labels/0/unit",
+            "/traces/0/blamed",
+            "/traces/0/stack/0/address",
+            "/traces/0/stack/0/inlined",
+        ],
+    );
+    let tags = json(&scene, &["tags", "tagged.pb.gz", "--json"]);
+    has(&tags, &shared);
+    has(
+        &tags,
+        &[
+            "/tags/0/key",
+            "/tags/0/total/value",
+            "/tags/0/values_in_all",
+            "/tags/0/values/0/value",
+            "/tags/0/values/0/unit",
+            "/tags/0/values/0/flat/value",
+        ],
+    );
+}
+
+#[test]
+fn reports_read_stdin_and_fit_the_width() {
+    let scene = Scene::new();
+    for command in ["top", "tree", "traces", "tags"] {
+        let from_file = scene.run(&[command, "new.json", "--width", "80"]).ok();
+        let piped = scene
+            .pipe(&[command, "-", "--width", "80"], "new.json")
+            .ok();
+        let tail = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(tail(&from_file), tail(&piped), "{command}");
+        // Below the header, which is sentences.
+        let table = from_file.lines().skip_while(|line| !line.is_empty());
+        for line in table.filter(|line| line.contains(".rs")) {
+            assert!(line.chars().count() <= 80, "{command}: {line}");
+            let place = line.trim_end_matches(" (inline)").rsplit(' ').next();
+            assert!(place.is_some_and(|place| place.contains(".rs")), "{line}");
+        }
+    }
 }
 
 #[test]
@@ -201,6 +290,11 @@ fn what_writes_a_profile_reports_on_it() {
     let convert = json(&scene, &["convert", "new.json", "-o", "c.pb.gz", "--json"]);
     assert_eq!(convert["output"]["bytes"], size("c.pb.gz"));
     assert_eq!(convert["output"]["format"], "pprof");
+    assert_eq!(
+        convert["output"]["sample_types"].as_array().unwrap().len(),
+        4
+    );
+    assert_eq!(convert["output"]["is_split"], false);
     assert_eq!(
         (&convert["samples"], &convert["locations_named"]),
         (&3.into(), &10.into())

@@ -5,6 +5,7 @@
 #![cfg(feature = "cli")]
 
 mod census;
+mod converts;
 mod dump;
 mod errors;
 mod fixtures;

@@ -5,16 +5,21 @@
 mod algebra;
 mod backends;
 mod call_tree;
+mod callgrind;
+mod dhat;
 mod dumps;
 mod errors;
+mod exported;
 mod fleet;
 mod generate;
 mod golden;
 mod large;
+mod legacy_text;
 mod merge_many;
 mod prune;
 mod round_trip;
 mod rules;
+mod speedscope;
 mod walker;
 
 /// So that there is something to dump; the other tests do not notice.

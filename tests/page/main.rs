@@ -215,7 +215,7 @@ fn bad_questions_hear_what_would_be_good() {
         (
             "profile?format=svg",
             400,
-            "one of pprof, json, folded is accepted",
+            "one of pprof, json, folded, speedscope, dhat, callgrind, legacy is accepted",
         ),
         (
             "nothing",

@@ -3,71 +3,131 @@
 
 use std::cmp::Reverse;
 use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{self, BufWriter, Write};
 
 use super::{MAPS, scaled};
 use crate::error::{Error, Result};
-use crate::profile::{Location, Profile, Sample, Tally};
+use crate::format::columns::has_negative;
+use crate::format::frames::plain;
+use crate::format::pprof::facts;
+use crate::profile::{Location, LocationId, Profile, Sample, Tally};
 
-/// Writes a heap profile of the four usual sample types as text, with `maps` (the text of `/proc/PID/maps`) below it.
+/// Writes a heap profile as text, with the mappings that it knows below it: addresses and values, names in comments.
 ///
 /// Readers scale counts by the rate and by the mean size of a stack's samples, so counts are as sampled, wherever that
 /// gives the profile's values. Where it would not (sizes of one stack differ much, or the interval was changed), they are
-/// the counts that scale to those values, rounded to whole samples. Names stand in comments, as Go has them.
+/// the counts that scale to those values, rounded to whole samples. A profile that has only what is in use, and nothing of
+/// what was ever allocated, is written as one: with equal columns, from which readers tell.
 ///
 /// # Errors
-/// The profile is not whole ([`Profile::check`]), or `out` fails.
-pub(crate) fn write(profile: &Profile, maps: &str, out: &mut dyn Write) -> Result<()> {
+/// The profile is not whole ([`Profile::check`]), `out` fails, or it is no profile that this format can hold: it has no
+/// `inuse_objects` and `inuse_space`, a negative value, or a place without an address.
+pub fn write(profile: &Profile, out: &mut dyn Write) -> Result<()> {
+    let mut maps = String::new();
+    for mapping in &profile.mappings {
+        let (start, limit, offset) = (mapping.start, mapping.limit, mapping.offset);
+        let file = plain(&mapping.file);
+        // Writing to a String cannot fail.
+        let _ = writeln!(maps, "{start:x}-{limit:x} r-xp {offset:08x} 00:00 0 {file}");
+    }
+    write_with_maps(profile, &maps, out)
+}
+
+/// The same with the text of `/proc/PID/maps` in place of the profile's own mappings, which has those without code, too.
+pub(crate) fn write_with_maps(profile: &Profile, maps: &str, out: &mut dyn Write) -> Result<()> {
     profile.check()?;
+    let types = Types::of(profile)?;
+    if has_negative(profile) {
+        return Err(Error::unsupported(
+            "legacy text has no place for what shrank: not all of its readers know negative numbers; pprof, speedscope and \
+             callgrind can hold a difference",
+        ));
+    }
+    let used = profile.samples.iter().flat_map(|it| &it.locations);
+    let nowhere = used.filter(|id| profile.locations[id.0 as usize].address == 0);
+    if nowhere.count() > 0 {
+        return Err(Error::unsupported(
+            "legacy text is made of addresses, and this profile has places without one",
+        ));
+    }
     let rate = u64::try_from(profile.period).unwrap_or(0).max(1);
     let mut rows: Vec<(Row, &Sample)> = profile
         .samples
         .iter()
-        .map(|sample| (Row::new(sample, rate), sample))
+        .map(|sample| (Row::new(sample, types, rate), sample))
         .collect();
     rows.sort_by_key(|(row, _)| Reverse(row.live.1)); // stable: equal ones stay in the profile's order
-    let mut total = Row::default();
-    for (row, _) in &rows {
-        total.add(row);
-    }
-    if total.live == total.ever {
-        // Readers take equal totals for a file without a second column.
-        total.ever.1 += 1;
-    }
-    let mut text = format!("heap profile: {} @ heap_v2/{rate}\n", total.text());
-    for (row, sample) in rows {
-        write_stack(&mut text, &row, sample, profile);
-    }
-    text.push('\n');
-    text.push_str(MAPS);
-    text.push('\n');
-    text.push_str(maps);
-    out.write_all(text.as_bytes())
+    let mut out = BufWriter::new(out);
+    header(&rows, types, rate, &mut out)
+        .and_then(|()| body(profile, &rows, maps, &mut out))
+        .and_then(|()| out.flush())
         .map_err(|error| Error::io("cannot write the profile as text", error))
 }
 
-fn write_stack(text: &mut String, row: &Row, sample: &Sample, profile: &Profile) {
+fn header(
+    rows: &[(Row, &Sample)],
+    types: Types,
+    rate: u64,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let mut total = Row::default();
+    for (row, _) in rows {
+        total.add(row);
+    }
+    if types.ever.is_some() && total.live == total.ever {
+        // Readers take equal totals for a file without a second column.
+        total.ever.1 += 1;
+    }
+    writeln!(out, "heap profile: {} @ heap_v2/{rate}", total.text())
+}
+
+fn body(
+    profile: &Profile,
+    rows: &[(Row, &Sample)],
+    maps: &str,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    for (row, sample) in rows {
+        write_stack(row, sample, profile, out)?;
+    }
+    writeln!(out)?;
+    let comments = facts::comments(profile);
+    for comment in &comments {
+        writeln!(out, "# {}", plain(comment))?;
+    }
+    if !comments.is_empty() {
+        writeln!(out)?;
+    }
+    write!(out, "{MAPS}\n{maps}")
+}
+
+fn write_stack(
+    row: &Row,
+    sample: &Sample,
+    profile: &Profile,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let locations = || {
-        let location = |id: &crate::profile::LocationId| &profile.locations[id.0 as usize];
+        let location = |id: &LocationId| &profile.locations[id.0 as usize];
         sample.locations.iter().map(location)
     };
-    text.push_str(&row.text());
-    text.push_str(" @");
+    write!(out, "{} @", row.text())?;
     for location in locations() {
         // Readers take one off: they expect return addresses.
-        let _ = write!(text, " {:#x}", location.address.saturating_add(1));
+        write!(out, " {:#x}", location.address.saturating_add(1))?;
     }
-    text.push('\n');
+    writeln!(out)?;
     for location in locations() {
-        write_names(text, location, profile);
+        write_names(location, profile, out)?;
     }
-    if locations().any(|location| !location.lines.is_empty()) {
-        text.push('\n');
+    match locations().any(|location| !location.lines.is_empty()) {
+        true => writeln!(out),
+        false => Ok(()),
     }
 }
 
 /// `#  0x5581c0a02000  shop::cart::add  /src/cart.rs:12`, inlined functions first.
-fn write_names(text: &mut String, location: &Location, profile: &Profile) {
+fn write_names(location: &Location, profile: &Profile, out: &mut impl Write) -> io::Result<()> {
     for line in &location.lines {
         let function = &profile.functions[line.function.0 as usize];
         let file = match function.filename.as_str() {
@@ -75,18 +135,38 @@ fn write_names(text: &mut String, location: &Location, profile: &Profile) {
             file => file,
         };
         let (address, name) = (location.address, plain(&function.name));
-        let _ = writeln!(
-            text,
-            "#\t{address:#x}\t{name}\t{}:{}",
-            plain(file),
-            line.line
-        );
+        let (file, line) = (plain(file), line.line);
+        writeln!(out, "#\t{address:#x}\t{name}\t{file}:{line}")?;
     }
+    Ok(())
 }
 
-/// A text that stays in its column.
-fn plain(text: &str) -> String {
-    text.replace(char::is_control, " ")
+const LIVE: (&str, &str) = ("inuse_objects", "inuse_space");
+const ALLOC: (&str, &str) = ("alloc_objects", "alloc_space");
+
+/// Where the values stand: indexes into [`Profile::sample_types`] of objects and bytes.
+#[derive(Clone, Copy)]
+struct Types {
+    live: (usize, usize),
+    /// `None`: only what is in use is known.
+    ever: Option<(usize, usize)>,
+}
+
+impl Types {
+    fn of(profile: &Profile) -> Result<Types> {
+        let find = |name: &str| profile.sample_types.iter().position(|it| it.kind == name);
+        let pair = |(objects, bytes)| Some((find(objects)?, find(bytes)?));
+        let live = pair(LIVE).ok_or_else(|| {
+            Error::unsupported(format!(
+                "legacy text holds heap profiles, with inuse_objects and inuse_space; this profile has {}",
+                profile.sample_type_names()
+            ))
+        })?;
+        Ok(Types {
+            live,
+            ever: pair(ALLOC),
+        })
+    }
 }
 
 /// Objects and bytes: live, and ever allocated.
@@ -97,16 +177,22 @@ struct Row {
 }
 
 impl Row {
-    fn new(sample: &Sample, rate: u64) -> Row {
-        let value = |index: usize| sample.values.get(index).copied().unwrap_or(0).max(0) as u64;
+    fn new(sample: &Sample, types: Types, rate: u64) -> Row {
+        let values = |(objects, bytes): (usize, usize)| {
+            // Not negative: that was asked first.
+            (sample.values[objects] as u64, sample.values[bytes] as u64)
+        };
         let detail = sample.detail.as_deref();
         let seen =
             |tally: Option<Tally>| tally.map_or((0, 0), |tally| (tally.objects, tally.bytes));
         let ever = seen(detail.map(|detail| detail.alloc));
         let live = seen(detail.map(|detail| detail.live));
         Row {
-            live: unscaled(live, (value(2), value(3)), rate),
-            ever: unscaled(ever, (value(0), value(1)), rate),
+            live: unscaled(live, values(types.live), rate),
+            ever: match types.ever {
+                Some(types) => unscaled(ever, values(types), rate),
+                None => unscaled(live, values(types.live), rate),
+            },
         }
     }
 
@@ -198,12 +284,8 @@ mod tests {
 
     fn written(profile: &Profile) -> String {
         let mut bytes = Vec::new();
-        write(
-            profile,
-            "10-90 r-xp 00000000 fd:01 7 /srv/shop\n",
-            &mut bytes,
-        )
-        .unwrap();
+        let maps = "10-90 r-xp 00000000 fd:01 7 /srv/shop\n";
+        write_with_maps(profile, maps, &mut bytes).unwrap();
         String::from_utf8(bytes).unwrap()
     }
 

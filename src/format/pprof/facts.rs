@@ -1,11 +1,12 @@
-//! What a heapsite recorder knows, as comments for people: pprof shows them above every report.
+//! What a heapsite recorder knows, as comments for people: pprof shows them above every report, and other formats carry
+//! them, too.
 #![forbid(unsafe_code)]
 
 use crate::profile::told::{self, bytes};
 use crate::profile::{HeapFacts, Profile, Tally, told_memory};
 
 /// The profile's comments, followed by its facts in words.
-pub(super) fn comments(profile: &Profile) -> Vec<String> {
+pub(in crate::format) fn comments(profile: &Profile) -> Vec<String> {
     let mut comments = profile.comments.clone();
     let Some(heap) = &profile.heap else {
         return comments;
@@ -37,6 +38,32 @@ pub(super) fn comments(profile: &Profile) -> Vec<String> {
         own.live_samples
     ));
     comments
+}
+
+/// How well was recorded: the comments about sampling and losses.
+pub(in crate::format) fn quality(profile: &Profile) -> Vec<String> {
+    let mut lines = comments(profile);
+    lines.retain(|line| told::is_quality(line));
+    lines
+}
+
+/// Time since the recorder's start, by the facts or, to a tenth of a second, by the comments; `None`: nobody says.
+pub(in crate::format) fn uptime_nanos(profile: &Profile) -> Option<u64> {
+    match &profile.heap {
+        Some(heap) => Some(heap.uptime_nanos),
+        None => {
+            let since = profile.recording_since()?;
+            u64::try_from(profile.time_nanos.saturating_sub(since)).ok()
+        }
+    }
+}
+
+/// Path of the program: the first mapping is the main binary. Empty: unknown.
+pub(in crate::format) fn program(profile: &Profile) -> &str {
+    let known = profile.heap.as_ref().map(|heap| &heap.process.executable);
+    let first = profile.mappings.first().map(|mapping| &mapping.file);
+    let known = known.filter(|path| !path.is_empty()).or(first);
+    known.map_or("", String::as_str)
 }
 
 fn process(heap: &HeapFacts) -> String {

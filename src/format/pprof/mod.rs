@@ -17,7 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod entries;
-mod facts;
+pub(super) mod facts;
 pub(super) mod gzip;
 mod ids;
 mod proto;

@@ -216,7 +216,7 @@ pub(super) async fn flame(
     }
 }
 
-/// `profile?format=pprof|json|folded`: a job, and a file to keep.
+/// `profile?format=pprof`, or another [`Format`]: a job, and a file to keep.
 pub(super) async fn profile(
     State(page): State<Page>,
     method: Method,
