@@ -203,8 +203,50 @@ fn another_build_is_an_error_that_names_both() {
     // Without an id to compare, the path is enough.
     let library = self::library(directory.path(), &["-g"]);
     let mut profile = profile_of_library(&library, "");
-    symbolize::offline(&mut profile, &Options::offline()).unwrap();
+    let report = symbolize::offline(&mut profile, &Options::offline()).unwrap();
     assert!(names_in(&profile).contains(&"entry"));
+    assert!(
+        report.advice()[0].contains("no build id of libshapes.so"),
+        "{:?}",
+        report.advice()
+    );
+}
+
+/// What can be named is, and what is of another build stays as it was and is told.
+#[test]
+fn another_build_keeps_its_addresses_beside_files_that_fit() {
+    let directory = tempfile::tempdir().unwrap();
+    let (first, second) = (directory.path().join("a"), directory.path().join("b"));
+    fs::create_dir(&first).unwrap();
+    fs::create_dir(&second).unwrap();
+    let (old, fitting) = (library(&first, &["-g"]), library(&second, &["-g"]));
+    let mut profile = profile_of_library(&old, "00c0ffee");
+    profile.mappings[0].start = 1 << 40;
+    for location in &mut profile.locations {
+        location.address += 1 << 40;
+    }
+    let names_nothing = profile.locations.clone();
+    let other = profile_of_library(&fitting, &build_id(&fitting));
+    profile.mappings.push(other.mappings[0].clone());
+    for mut location in other.locations {
+        location.mapping = Some(heapsite::profile::MappingId(1));
+        profile.locations.push(location);
+    }
+    let report = symbolize::offline(&mut profile, &Options::offline()).unwrap();
+    assert_eq!(profile.locations[..names_nothing.len()], names_nothing);
+    assert_eq!(report.files[0].named, 0);
+    assert!(report.files[1].named > 0, "{report}");
+    let advice = report.advice();
+    assert_eq!(advice.len(), 1, "{advice:?}");
+    for part in [
+        "another build",
+        "00c0ffee",
+        &build_id(&old),
+        "0x10000000000",
+        "DIR/00c0ffee/libshapes.so",
+    ] {
+        assert!(advice[0].contains(part), "no {part} in {advice:?}");
+    }
 }
 
 #[test]
@@ -226,6 +268,16 @@ fn stripped_and_separate_debug_files() {
     let mut stripped = addresses.clone();
     let report = symbolize::offline(&mut stripped, &Options::offline()).unwrap();
     assert!(report.named > 0 && report.with_lines == 0, "{report}");
+    let advice = report.advice().join("");
+    let place = format!(".build-id/{}/{}.debug", &id[..2], &id[2..]);
+    for part in [
+        "libshapes.so is stripped",
+        "line-tables-only",
+        "objcopy --only-keep-debug",
+        &place,
+    ] {
+        assert!(advice.contains(part), "no {part} in {advice}");
+    }
     assert!(
         stripped
             .locations
@@ -248,6 +300,12 @@ fn stripped_and_separate_debug_files() {
     let options = Options::offline().directory(dir.join("debug"));
     symbolize::offline(&mut separate, &options).unwrap();
     assert_eq!(frames_of(&separate), frames_of(&whole));
+    let nothing_left = symbolize::offline(&mut addresses.clone(), &options).unwrap();
+    assert!(
+        nothing_left.advice().is_empty(),
+        "{:?}",
+        nothing_left.advice()
+    );
     // The stopgaps of the stripped file are replaced.
     symbolize::offline(&mut stripped, &options).unwrap();
     let of_entry = |frames: &[(String, String, i64)]| frames.last().is_some_and(|f| f.0 == "entry");

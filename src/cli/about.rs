@@ -5,7 +5,7 @@ use super::input::display;
 use crate::Profile;
 use crate::profile::diff::canonical;
 use crate::profile::sum::Sum;
-use crate::profile::{Location, Loss};
+use crate::profile::{Location, Loss, MappingId};
 use crate::view::name::printable;
 use crate::view::units;
 use std::io::{self, Write};
@@ -157,4 +157,32 @@ pub(super) fn is_nameless(profile: &Profile) -> bool {
         canonical::is_nameless(location, &profile.functions, mapping)
     };
     real.peek().is_some() && real.all(lacks_name)
+}
+
+/// What to say of a profile without names, or of one whose program mostly has none, which is what stripping does; `None`:
+/// nothing.
+pub(super) fn lack_of_names(profile: &Profile) -> Option<String> {
+    if is_nameless(profile) {
+        return Some("the profile has no names; `heapsite symbolize` gives it some".to_owned());
+    }
+    let main = profile.mappings.first()?;
+    let of_main = profile
+        .locations
+        .iter()
+        .filter(|location| location.mapping == Some(MappingId(0)));
+    let (mut all, mut nameless) = (0, 0);
+    for location in of_main {
+        all += 1;
+        nameless += usize::from(canonical::is_nameless(
+            location,
+            &profile.functions,
+            Some(main),
+        ));
+    }
+    (nameless * 2 > all).then(|| {
+        format!(
+            "{nameless} of {all} addresses of {} have no names: if it is stripped, `heapsite symbolize` says how to get some",
+            main.file.rsplit('/').next().unwrap_or_default()
+        )
+    })
 }

@@ -25,7 +25,8 @@ pub(super) struct Loaded {
     origin: Vec<u8>,
     /// There is nothing in the profile, and `origin` says why.
     pub(super) is_silent: bool,
-    is_nameless: bool,
+    /// What is to say of names that are missing.
+    lack_of_names: Option<String>,
     /// Keys of the JSON document.
     sources: [(&'static str, Value); 2],
     /// Options that matched nothing.
@@ -56,9 +57,9 @@ pub(super) fn load(args: &Asked, kind: Option<&str>, by: By) -> Result<Loaded, F
         ("profile", json::source(&args.profile, &profile)),
         ("base", base.as_ref().and_then(source_of).into()),
     ];
-    let (is_silent, is_nameless) = (
+    let (is_silent, lack_of_names) = (
         base.is_none() && about::silence(&profile).is_some(),
-        about::is_nameless(&profile),
+        about::lack_of_names(&profile),
     );
     let of = match args.diff_base {
         Some(_) => WholeOf::Base,
@@ -99,7 +100,7 @@ pub(super) fn load(args: &Asked, kind: Option<&str>, by: By) -> Result<Loaded, F
         whole,
         origin,
         is_silent,
-        is_nameless,
+        lack_of_names,
         sources,
         unmatched,
     })
@@ -176,11 +177,8 @@ impl Loaded {
 
     /// What a report that looks odd may come from, for people.
     pub(super) fn write_notes(&self, err: &mut dyn Write) {
-        if self.is_nameless {
-            let _ = writeln!(
-                err,
-                "heapsite: note: the profile has no names; `heapsite symbolize` gives it some"
-            );
+        if let Some(note) = &self.lack_of_names {
+            let _ = writeln!(err, "heapsite: note: {}", printable(note));
         }
         for name in &self.unmatched {
             let _ = writeln!(err, "heapsite: note: --{name} matched nothing");

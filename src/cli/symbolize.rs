@@ -47,6 +47,9 @@ pub(super) fn run(
         // The file is written; a report that cannot be shown is no reason to fail.
         let text = report.to_string();
         let _ = writeln!(err, "heapsite: {}", printable(&text));
+        for advice in report.advice() {
+            let _ = writeln!(err, "heapsite: note: {}", printable(&advice));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -69,5 +72,6 @@ fn symbols(report: &Report) -> Value {
         "with_lines": report.with_lines,
         "outside": report.outside,
         "files": files.collect::<Vec<_>>(),
+        "advice": report.advice(),
     })
 }

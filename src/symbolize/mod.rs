@@ -153,22 +153,24 @@ pub fn symbolize(profile: &mut Profile, options: &Options) -> Report {
 /// [`symbolize`] for a profile from elsewhere, which insists on the right files.
 ///
 /// # Errors
-/// A file in `options.binaries` cannot be read, or has the build id of none of the mappings; the main binary
-/// was found only with another build id; or there were addresses to name and no file to name any of them.
-/// Shared libraries that are missing or differ are no error (the system's are seldom the same on two
-/// machines): the report lists them. After an error the profile may have got some of its names.
+/// A file in `options.binaries` cannot be read, or has the build id of none of the mappings; or there were addresses to
+/// name and no file to name any of them. Files that are missing or of another build are no error as long as there is one
+/// to take names from: their addresses stay what they are, and the report says so ([`Report::advice`]). After an error the
+/// profile is as it was.
 pub fn offline(profile: &mut Profile, options: &Options) -> Result<Report> {
     for binary in &options.binaries {
         check_binary(profile, binary)?;
     }
     let report = symbolize(profile, options);
-    if let (Some(main), Some(file)) = (profile.mappings.first(), report.files.first())
+    let none = report.addresses > 0 && report.files.iter().all(|file| file.used.is_none());
+    if none
+        && let (Some(main), Some(file)) = (profile.mappings.first(), report.files.first())
         && file.file == main.file
         && let Some(Problem::BuildIdMismatch { path, found }) = &file.problem
     {
         return Err(mismatch(path, found, &main.file, &main.build_id));
     }
-    if report.addresses > 0 && report.files.iter().all(|file| file.used.is_none()) {
+    if none {
         return Err(Error::input(format!(
             "no address could be named: {report}; name the program's file, or a directory that holds it \
              under its build id"

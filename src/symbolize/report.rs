@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::find;
 use crate::profile::Mapping;
@@ -32,6 +32,8 @@ pub struct FileReport {
     pub file: String,
     /// The build id it should have, hex; empty: unknown.
     pub build_id: String,
+    /// Where it was mapped: the first address, and one past the last.
+    pub range: (u64, u64),
     /// Distinct addresses there that had no names before.
     pub addresses: usize,
     /// Of them: those that have names now.
@@ -73,12 +75,81 @@ impl FileReport {
         FileReport {
             file: mapping.file.clone(),
             build_id: mapping.build_id.clone(),
+            range: (mapping.start, mapping.limit),
             addresses,
             named: 0,
             with_lines: 0,
             used: None,
             problem: None,
         }
+    }
+}
+
+impl Report {
+    /// What would give more names, in sentences; empty: nothing is missing but in the system's own libraries.
+    pub fn advice(&self) -> Vec<String> {
+        let own = self
+            .files
+            .iter()
+            .filter(|file| !find::is_system(&file.file));
+        own.filter_map(FileReport::advice).collect()
+    }
+}
+
+impl FileReport {
+    fn advice(&self) -> Option<String> {
+        let name = find::base_name(&self.file);
+        let (start, limit) = self.range;
+        let id = match self.build_id.as_str() {
+            "" => "BUILD_ID",
+            id => id,
+        };
+        Some(match &self.problem {
+            Some(Problem::Missing) => format!(
+                "{name} is not here: `--binary PATH` names it, `--search DIR` looks for DIR/{id}/{name} and DIR/{name}"
+            ),
+            Some(Problem::BuildIdMismatch { path, found }) => format!(
+                "the profile is of another build: {name} had build id {id}, {} has {}; its {} addresses from {start:#x} to {limit:#x} \
+                 are left without names rather than given wrong ones (`--search DIR` looks for DIR/{id}/{name})",
+                path.display(),
+                match found.as_str() {
+                    "" => "none",
+                    found => found,
+                },
+                self.addresses,
+            ),
+            Some(Problem::NoNames) => format!("{name} is stripped{}", self.symbols()),
+            Some(Problem::Unreadable { .. }) => return None,
+            None if self.named > 0 && self.with_lines == 0 => format!(
+                "{name} is stripped: it names {} of {} addresses, and no lines{}",
+                self.named,
+                self.addresses,
+                self.symbols()
+            ),
+            None if self.build_id.is_empty() => format!(
+                "the profile has no build id of {name}, so nothing tells whether {} is of the same build",
+                self.used
+                    .as_deref()
+                    .unwrap_or(Path::new("its file"))
+                    .display()
+            ),
+            None => return None,
+        })
+    }
+
+    /// How to get symbols for a stripped file.
+    fn symbols(&self) -> String {
+        let name = find::base_name(&self.file);
+        let place = match self.build_id.split_at_checked(2) {
+            Some((first, rest)) if !rest.is_empty() => format!(
+                "DIR/.build-id/{first}/{rest}.debug (its build id) and `--search DIR` finds it"
+            ),
+            _ => format!("DIR/{name}.debug and `--search DIR` finds it"),
+        };
+        format!(
+            "; `debug = \"line-tables-only\"` in [profile.release] keeps lines, at no cost in speed, or before stripping \
+             `objcopy --only-keep-debug {name}` puts them into a file of their own: as {place}"
+        )
     }
 }
 

@@ -97,3 +97,29 @@ fn without_a_period_there_are_values_and_no_errors() {
         scene.run(&[command, "new.pb.gz"]).ok();
     }
 }
+
+/// What stripping leaves: some exported names, and stopgaps for the rest.
+#[test]
+fn a_stripped_program_is_told_where_to_get_names() {
+    let scene = Scene::new();
+    let named = [
+        ("shop::load", 1000),
+        ("shop+0x1001", 10),
+        ("shop+0x1002", 5),
+    ];
+    let mut stripped = jemalloc(&named, 1);
+    for function in &mut stripped.functions[1..] {
+        function.filename.clear();
+    }
+    write(&scene, "stripped.pb.gz", &stripped);
+    let done = scene.run(&["top", "stripped.pb.gz"]);
+    assert!(
+        done.stderr
+            .contains("2 of 3 addresses of shop have no names")
+            && done.stderr.contains("heapsite symbolize"),
+        "{}",
+        done.stderr
+    );
+    write(&scene, "named.pb.gz", &jemalloc(&named[..2], 1));
+    assert_eq!(scene.run(&["top", "named.pb.gz"]).stderr, "");
+}

@@ -10,7 +10,7 @@ pub(crate) fn json(scene: &Scene, args: &[&str]) -> Value {
 }
 
 /// Every key of `pointers` is there; `null` is a value, too.
-fn has(document: &Value, pointers: &[&str]) {
+pub(crate) fn has(document: &Value, pointers: &[&str]) {
     for pointer in pointers {
         assert!(
             document.pointer(pointer).is_some(),

@@ -55,6 +55,7 @@ impl Samples {
         small: &Small,
         text: &impl Fn(&str, i64) -> Result<String>,
     ) -> Result<Vec<Sample>> {
+        self.list.shrink_to_fit();
         let mut labels = self.labels.iter();
         for (index, sample) in self.list.iter_mut().enumerate() {
             finish(sample, types, location_ids, small)
