@@ -17,6 +17,8 @@ pub struct LeakWatch {
     pub callback_panics: u64,
     /// When the last look was, nanoseconds since the Unix epoch; 0: there was none.
     pub last_look_nanos: i64,
+    /// What the looks took, all together, nanoseconds.
+    pub took_nanos: u64,
     /// What is announced as a leak, the fastest first.
     pub suspects: Vec<GrowingSite>,
     /// What grows and may have a cap, the fastest first, ten at most. Never announced.
