@@ -251,18 +251,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::engine::Settings;
+    use super::super::Watch;
     use super::*;
 
     #[test]
     fn a_look_that_hangs_stalls_nobody() {
-        let engine = Engine::new(Settings {
-            looks: 8,
-            places: 8,
-            level: 0.001,
-            hold: 1,
-            clear: 1,
-        });
+        let engine = Engine::new(Watch::new().settings);
         let handle = WatchHandle::start(engine, Duration::from_nanos(1), None).unwrap();
         let shared = Arc::clone(&handle.shared);
         // A look holds this all the time. The thread's next one waits for it, so it is as if the symboliser hung.
