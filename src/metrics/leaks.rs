@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use prometheus_client::registry::Unit;
+
 use super::families::Families;
 use crate::stats::LeakWatch;
 
@@ -34,6 +36,12 @@ pub(super) fn encode(out: &mut Families<'_>, watch: &LeakWatch) -> fmt::Result {
         "Looks of the leak watch.",
         None,
         watch.looks as f64,
+    )?;
+    out.counter(
+        "heapsite_leak_look_time",
+        "What the looks of the leak watch took, naming included.",
+        Some(Unit::Seconds),
+        watch.took_nanos as f64 / 1e9,
     )?;
     let failures = [
         ("look", watch.failed_looks),

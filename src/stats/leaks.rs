@@ -17,9 +17,12 @@ pub struct LeakWatch {
     pub callback_panics: u64,
     /// When the last look was, nanoseconds since the Unix epoch; 0: there was none.
     pub last_look_nanos: i64,
+    /// What the looks took, all together, nanoseconds.
+    pub took_nanos: u64,
     /// What is announced as a leak, the fastest first.
     pub suspects: Vec<GrowingSite>,
-    /// What grows and may have a cap, the fastest first, ten at most. Never announced.
+    /// What grows and may have a cap: first what looks like a leak all the same, then the fastest, ten at most. Never
+    /// announced.
     pub filling: Vec<GrowingSite>,
     /// Places that the last look could judge; odds are corrected for them.
     pub judged: usize,
@@ -47,6 +50,8 @@ pub struct GrowingSite {
     pub since_nanos: u64,
     /// `1 − p`, corrected for the number of places; 0 for what is filling.
     pub confidence: f64,
+    /// Of what is filling: it does all that a leak does, but a cache may take as long to fill.
+    pub looks_like_leak: bool,
 }
 
 /// With the process that it is of.

@@ -96,6 +96,9 @@ impl Engine {
             groups = Groups::new(&snapshot, &self.names);
             findings = groups.judge(&self.ring, &self.options)?.0;
         }
+        findings
+            .filling
+            .sort_by_key(|filling| !filling.looks_like_leak);
         findings.filling.truncate(FILLING_SHOWN);
         let [leaks, filling] = [findings.leaks, findings.filling].map(|list| scratch.keep(list));
         let _outside = scratch.outside();
@@ -154,5 +157,6 @@ fn site(suspect: &Suspect) -> GrowingSite {
         live_bytes: suspect.live_bytes,
         since_nanos: suspect.since_nanos,
         confidence: suspect.confidence,
+        looks_like_leak: suspect.looks_like_leak,
     }
 }

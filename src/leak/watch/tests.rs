@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+use super::Watch;
 use super::change::{Change, Kind};
 use super::engine::{Engine, Settings};
 use std::time::Duration;
@@ -135,6 +136,30 @@ fn a_bounded_cache_is_never_announced() {
     let told = told(&mut engine, 1..200, |_| vec![cache]);
     // While it fills it is no different from a leak; it is full before the second look.
     assert_eq!(brief(&told), []);
+}
+
+/// A cache of a fixed time to live fills for 40 minutes, and a leak beside it. Everything is recorded and comes at a steady
+/// pace, so that chance has no part in this either.
+#[test]
+fn what_may_fill_for_an_hour_is_shown_and_not_announced() {
+    let mut engine = Engine::new(Watch::new().settings);
+    let cache = Rule {
+        lives: 40 * 60,
+        every: 6,
+        ..steady(&[200, 7])
+    };
+    let leak = Rule {
+        every: 6,
+        ..steady(&[200, 8])
+    };
+    let early = told(&mut engine, 1..60, |_| vec![cache, leak]);
+    assert_eq!(brief(&early), []);
+    let filling = engine.status().filling;
+    assert!(filling[0].site.starts_with("shop.rs:8 "), "{filling:?}");
+    assert!(filling[0].looks_like_leak && filling[0].confidence == 0.0);
+    let later = brief(&told(&mut engine, 60..150, |_| vec![cache, leak]));
+    assert_eq!((later[0].1, later[0].2), (Kind::Begin, 8), "{later:?}");
+    assert!(later.iter().all(|news| news.2 == 8), "{later:?}");
 }
 
 #[test]

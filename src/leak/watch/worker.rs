@@ -52,6 +52,7 @@ struct Shared {
     /// Orderings: each is a number of its own and guards nothing, so Relaxed.
     failed_looks: AtomicU64,
     callback_panics: AtomicU64,
+    took_nanos: AtomicU64,
     life: Mutex<Life>,
     changed: Condvar,
 }
@@ -80,6 +81,7 @@ impl WatchHandle {
             callback: Mutex::new(callback),
             failed_looks: AtomicU64::new(0),
             callback_panics: AtomicU64::new(0),
+            took_nanos: AtomicU64::new(0),
             life: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -184,6 +186,7 @@ impl Shared {
     fn look(&self, now: Option<u64>, namer: &Namer<'_>) {
         let changes = {
             let _own_work = own_work();
+            let begin = Instant::now();
             // The panic hook has told of a panic; the program goes on, and so does the watch.
             let looked = catch_unwind(AssertUnwindSafe(|| {
                 self.engine().look(snapshot::of_counters, now, namer)
@@ -192,6 +195,8 @@ impl Shared {
             if changes.is_none() {
                 self.failed_looks.fetch_add(1, Ordering::Relaxed);
             }
+            let took = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.took_nanos.fetch_add(took, Ordering::Relaxed);
             self.publish();
             changes.unwrap_or_default()
         };
@@ -219,6 +224,7 @@ impl Shared {
         let status = LeakWatch {
             failed_looks: self.failed_looks.load(Ordering::Relaxed),
             callback_panics: self.callback_panics.load(Ordering::Relaxed),
+            took_nanos: self.took_nanos.load(Ordering::Relaxed),
             last_look_nanos: helper::now_nanos(),
             ..self.engine().status()
         };
@@ -241,4 +247,29 @@ impl Shared {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Watch;
+    use super::*;
+
+    #[test]
+    fn a_look_that_hangs_stalls_nobody() {
+        let engine = Engine::new(Watch::new().settings);
+        let handle = WatchHandle::start(engine, Duration::from_nanos(1), None).unwrap();
+        let shared = Arc::clone(&handle.shared);
+        // A look holds this all the time. The thread's next one waits for it, so it is as if the symboliser hung.
+        let hangs = shared.engine();
+        assert_eq!(handle.status().suspects, []);
+        assert!(crate::stats::heap().leak_watch.is_some());
+        drop(handle);
+        assert_eq!(leaks::current(), None);
+        drop(hangs);
+        let ended = shared
+            .changed
+            .wait_while(shared.life(), |life| !life.has_ended);
+        drop(ended);
+        assert_eq!(leaks::current(), None, "its last look is nobody's");
+    }
 }
