@@ -63,7 +63,7 @@ fn scale(bytes: f64, per: &str) -> (f64, String) {
 /// `12% of all growth`, and never 100 or 0 where it is not all or nothing.
 pub(super) fn of_growth(part: f64) -> String {
     match part * 100.0 {
-        all if all >= 99.95 => "all growth there is".to_owned(),
+        all if all >= 99.95 => "all of the growth".to_owned(),
         _ => format!("{} of all growth", share(part)),
     }
 }

@@ -69,7 +69,8 @@ fn leak(verdict: &Verdict, suspect: &Suspect) -> String {
 
 fn suspicion(verdict: &Verdict, suspect: &Suspect) -> String {
     format!(
-        "Growing like a leak: {}; a cache that fills looks the same until it has grown for {} (--longest-fill)",
+        "Growing like a leak: {}; a cache that fills looks the same, so it is called one after {} of growth only (--longest-fill, \
+         --largest-cache)",
         growth(verdict, suspect),
         units::duration(verdict.longest_fill_nanos)
     )

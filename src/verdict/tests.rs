@@ -123,7 +123,7 @@ fn a_leak_is_told_with_line_rate_and_time() {
     assert!(
         unsure
             .sentence()
-            .ends_with("until it has grown for 1h 00m (--longest-fill)")
+            .contains("after 1h 00m of growth only (--longest-fill")
     );
     let filling = verdict(of(Class::Filling, Thing::Other), None, held(|_| ()));
     assert_eq!(filling.cause(), Cause::Filling);
