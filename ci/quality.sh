@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # How often `find::leaks` is right, over the whole labelled suite: some seventy real programs at three intervals, judged after
-# 1, 5 and 20 windows. Some two minutes on two idle cores; no result depends on time. Writes target/quality.md.
+# 1, 5 and 20 windows. Some four minutes of processor time; no result depends on the clock. Writes target/quality.md.
 #
 #   bash ci/quality.sh
 #

@@ -89,7 +89,7 @@ impl Report<'_> {
     /// Precision and recall by interval and windows, in Markdown.
     pub(crate) fn table(&self) -> String {
         let mut text = String::from(
-            "| interval | windows | leaks found | of those with 64 samples | leaks accused | of accusations right | of findings right | first is the leaking line | innocent accused | innocent suspected | class of innocents right |\n|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+            "| interval | windows | leaks found | of those with 64 samples | leaks accused | of accusations right | of findings right | first is the leaking line | programs with a false accusation | innocents suspected | class of innocents right |\n|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
         );
         for interval in INTERVALS {
             for windows in WINDOWS {
