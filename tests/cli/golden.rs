@@ -51,6 +51,7 @@ golden! {
     top_lifetime: "top new.json --sort lifetime --width 100";
     top_by_age: "top new.json --by age --unit KiB --width 100";
     top_by_label: "top tagged.pb.gz --by label --width 80";
+    top_by_label_shown: "top tagged.pb.gz --by label --tagshow user --tagfocus bytes=:8kb --width 80";
     top_by_file: "top new.json --files --leaf --width 60";
     top_addresses_of_code: "top new.json --addresses --width 100";
     top_focus: "top new.json --focus orders --width 100";

@@ -44,7 +44,18 @@ impl Case {
             _ => &GRANULARITIES,
         }
     }
+
+    /// The older pprof takes Go's generic functions for C++, and drops what they have in parentheses, unless it leaves names
+    /// alone.
+    fn symbolize(&self) -> &'static str {
+        match self.what {
+            "Go's dump" => LEAVE_NAMES,
+            _ => "-symbolize=local",
+        }
+    }
 }
+
+const LEAVE_NAMES: &str = "-symbolize=none";
 
 /// Each of the two pprofs with our dumps and with Go's.
 fn for_each_case(check: impl Fn(&Pprof, &Case)) {
@@ -143,8 +154,9 @@ const EVERYTHING: [&str; 4] = [
     "-edgefraction=0",
 ];
 
-fn their_tree(tool: &Pprof, args: &[&str]) -> Listed {
-    tree_of_pprof(&tool.run(&[&EVERYTHING[..], &["-tree"], args].concat()))
+fn their_tree(tool: &Pprof, case: &Case, args: &[&str]) -> Listed {
+    let tree = ["-tree", case.symbolize()];
+    tree_of_pprof(&tool.run(&[&EVERYTHING[..], &tree, args].concat()))
 }
 
 fn our_tree(args: &[&str]) -> Listed {
@@ -181,7 +193,7 @@ fn trees_agree() {
             for kind in ["inuse_space", "alloc_objects"] {
                 let index = format!("-sample_index={kind}");
                 let file = path(&case.after);
-                let theirs = their_tree(tool, &[theirs, &index, file]);
+                let theirs = their_tree(tool, case, &[theirs, &index, file]);
                 let ours = our_tree(&[ours, &["--value", kind, file]].concat());
                 let what = format!("{} {} {kind}", tool.name, case.what);
                 assert!(ours.calls.len() > 10, "{what}: too little: {ours:?}");
@@ -234,7 +246,7 @@ fn selections_agree() {
                 if ours.rows.is_empty() {
                     continue;
                 }
-                compare(&what, &their_tree(tool, &their_args), &ours);
+                compare(&what, &their_tree(tool, case, &their_args), &ours);
             }
         }
     });
@@ -246,7 +258,7 @@ fn inlined_functions_can_be_left_out() {
     for_each_case(|tool, case| {
         let file = path(&case.after);
         for &(theirs, ours) in case.granularities() {
-            let theirs = their_tree(tool, &[theirs, "-noinlines", file]);
+            let theirs = their_tree(tool, case, &[theirs, "-noinlines", file]);
             let ours = our_tree(&[ours, &["--inlined", "no", file]].concat());
             assert!(ours.calls.values().all(|(_, inlined)| !inlined));
             compare(&format!("{} {}", tool.name, case.what), &theirs, &ours);
@@ -261,7 +273,7 @@ fn differences_agree() {
         let (before, after) = (path(&case.before), path(&case.after));
         for &(theirs, ours) in case.granularities() {
             for (their_base, our_base) in [("-base", "--base"), ("-diff_base", "--diff-base")] {
-                let mut theirs = their_tree(tool, &[theirs, their_base, before, after]);
+                let mut theirs = their_tree(tool, case, &[theirs, their_base, before, after]);
                 let mut ours = our_tree(&[ours, &[our_base, before, after]].concat());
                 // With -diff_base pprof also asks stacks that did not change whether a call is inlined.
                 for call in theirs.calls.values_mut().chain(ours.calls.values_mut()) {
@@ -281,7 +293,13 @@ fn cuts_agree() {
     for_each_case(|tool, case| {
         let file = path(&case.after);
         let fractions = ["-nodefraction=0.02", "-edgefraction=0.05"];
-        let args = ["-unit=B", "-nodecount=1000000", "-tree", "-functions"];
+        let args = [
+            "-unit=B",
+            "-nodecount=1000000",
+            "-tree",
+            "-functions",
+            case.symbolize(),
+        ];
         let theirs = tool.run(&[&args[..], &fractions, &[file]].concat());
         let ours = "tree --leaf -n 1000000 --nodefraction 0.02 --edgefraction 0.05 --functions";
         let ours: Vec<&str> = ours.split(' ').chain([file]).collect();
@@ -311,7 +329,7 @@ fn peeks_agree() {
             if theirs == "-files" {
                 continue; // functions have no place in their names
             }
-            let peek = ["-unit=B", theirs, "-peek", pattern, file];
+            let peek = ["-unit=B", case.symbolize(), theirs, "-peek", pattern, file];
             let theirs = tree_of_pprof(&tool.run(&peek));
             let ours = [&["peek", "--leaf", pattern, file], ours].concat();
             let ours = tree_of_heapsite(&document(&ours));
@@ -327,7 +345,7 @@ fn tables_agree() {
     for_each_case(|tool, case| {
         let file = path(&case.after);
         for &(theirs, ours) in case.granularities() {
-            let mut theirs = tool.top(&[theirs, "-focus", case.some, file]);
+            let mut theirs = tool.top(&[theirs, case.symbolize(), "-focus", case.some, file]);
             let all = ["top", "--leaf", "-n", "1000000", "--focus", case.some, file];
             let ours = Listed {
                 calls: Calls::new(),
@@ -352,7 +370,7 @@ fn files_of_go_agree() {
             sums.retain(|_, flat| *flat != 0);
             sums
         };
-        let theirs = tool.top_in_order(&["-files", file]);
+        let theirs = tool.top_in_order(&["-files", LEAVE_NAMES, file]);
         let theirs = theirs.into_iter().map(|(name, (flat, _))| (name, flat));
         let ours = document(&["top", "--files", "--leaf", "-n", "1000000", file]);
         let ours = top_of_heapsite(&ours).rows.into_iter();
@@ -379,7 +397,12 @@ fn traces_and_tags_agree() {
         let file = path(&case.after);
         for &(theirs, ours) in case.granularities() {
             for selection in [None, Some(("hide", case.others))] {
-                let mut their_args = vec!["-unit=B".to_owned(), "-traces".into(), theirs.into()];
+                let mut their_args = vec![
+                    "-unit=B".to_owned(),
+                    "-traces".into(),
+                    theirs.into(),
+                    case.symbolize().into(),
+                ];
                 let mut our_args: Vec<String> = ["traces", "--leaf", "-n", "1000000"]
                     .iter()
                     .chain(ours)
