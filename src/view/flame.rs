@@ -14,6 +14,7 @@ use crate::symbolize::blame::Blamer;
 pub use crate::symbolize::owner::Owner;
 use crate::symbolize::owner::Owners;
 use hashbrown::HashMap;
+use std::sync::Arc;
 
 /// What to draw.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,8 +47,8 @@ pub struct Flame {
 pub struct Node {
     /// Index of the caller, or with the leaf at the root of the callee; of the whole its own.
     pub parent: usize,
-    /// Function and file; line 0.
-    pub frame: Frame,
+    /// Function and file; line 0. Shared: there may be millions of nodes, of few functions.
+    pub frame: Arc<Frame>,
     /// Lines of the function that calls or allocates from here, with what passed through them; known ones only.
     pub lines: Vec<(i64, i64)>,
     /// Everywhere here it is inlined into its caller.
@@ -57,7 +58,7 @@ pub struct Node {
     /// What passed through; an estimate unless the profile is exact.
     pub here: Measure,
     /// What became of it since the base.
-    pub change: Option<Change>,
+    pub change: Option<Box<Change>>,
 }
 
 /// Adds up stacks of `profile`, and of `base` if there is one.
@@ -75,7 +76,7 @@ pub fn flame(profile: &Profile, base: Option<&Profile>, options: Options<'_>) ->
     let nodes = tree.nodes.into_iter().zip(tree.entries);
     let nodes = nodes.map(|(node, entry)| Node {
         here: entry.new,
-        change: sides.change(entry, comparisons),
+        change: sides.change(entry, comparisons).map(Box::new),
         ..node
     });
     Ok(Flame {
@@ -101,8 +102,8 @@ struct Tree {
     nodes: Vec<Node>,
     entries: Vec<Entry>,
     children: HashMap<(usize, u32), usize>,
-    frames: Vec<Frame>,
-    numbers: HashMap<Frame, u32>,
+    frames: Vec<Arc<Frame>>,
+    numbers: HashMap<Arc<Frame>, u32>,
     negative: i64,
 }
 
@@ -110,7 +111,7 @@ impl Tree {
     fn whole(&mut self) {
         self.nodes.push(Node {
             parent: 0,
-            frame: Frame::default(),
+            frame: Arc::default(),
             lines: Vec::new(),
             is_inlined: false,
             owner: Owner::Native,
@@ -185,7 +186,7 @@ impl Tree {
             if child == next {
                 self.nodes.push(Node {
                     parent: at,
-                    frame: self.frames[step.frame as usize].clone(),
+                    frame: Arc::clone(&self.frames[step.frame as usize]),
                     lines: Vec::new(),
                     is_inlined: step.is_inlined,
                     owner: step.owner,
@@ -202,7 +203,11 @@ impl Tree {
                 let line = node.lines.iter_mut().find(|(line, _)| *line == step.line);
                 match line {
                     Some((_, value)) => *value = value.saturating_add(entry.new.value),
-                    None => node.lines.push((step.line, entry.new.value)),
+                    None => {
+                        // Most nodes have one.
+                        node.lines.reserve_exact(1);
+                        node.lines.push((step.line, entry.new.value));
+                    }
                 }
             }
         }
@@ -247,7 +252,8 @@ impl Tree {
             return number;
         }
         let number = self.frames.len() as u32;
-        self.numbers.insert(frame.clone(), number);
+        let frame = Arc::new(frame);
+        self.numbers.insert(Arc::clone(&frame), number);
         self.frames.push(frame);
         number
     }

@@ -85,7 +85,7 @@ pub(super) fn draw(picture: &Picture<'_>) -> Result<Drawn> {
     let gone = nodes.iter().filter(|node| {
         node.here.value == 0 && (node.parent == 0 || nodes[node.parent].here.value != 0)
     });
-    let gone = gone.filter_map(|node| node.change.as_ref());
+    let gone = gone.filter_map(|node| node.change.as_deref());
     Ok(Drawn {
         svg: finish(&svg, picture, &order),
         frames: order.nodes.len(),
@@ -146,7 +146,7 @@ impl Frames {
             palette: PaletteMap::default(),
             attributes: String::new(),
         };
-        let most = flame.nodes.iter().filter_map(|node| node.change.as_ref());
+        let most = flame.nodes.iter().filter_map(|node| node.change.as_deref());
         let most = most
             .map(|change| change.growth.saturating_abs())
             .max()
@@ -286,7 +286,7 @@ fn finish(svg: &str, picture: &Picture<'_>, order: &Order) -> String {
         let text = tooltip(
             picture.flame,
             &Node {
-                frame: whole(),
+                frame: whole().into(),
                 ..root.clone()
             },
         );

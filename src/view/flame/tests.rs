@@ -167,7 +167,7 @@ fn over_a_base_nodes_tell_their_change_and_those_that_are_gone_stay() {
             .iter()
             .find(|node| node.frame.function == name)
             .unwrap();
-        (node.here.value, node.change.unwrap().growth)
+        (node.here.value, node.change.as_ref().unwrap().growth)
     };
     assert_eq!(growth("shop::add"), (120, 90));
     assert_eq!(growth("shop::gone"), (0, -7));
