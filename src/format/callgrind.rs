@@ -25,8 +25,8 @@ const ROOT: &str = "[root]";
 /// [`write_difference`].
 ///
 /// Inlined functions are functions of their own. Functions of equal name and file are one. In recursion a stack counts
-/// once for each function on it: what passed through a call is counted where its target is entered first, and deeper calls
-/// have the rest, so that the sum of the calls to a function is what passed through it, not a multiple.
+/// once for each function on it: what passed through a call is counted where the stack enters the called function
+/// first, and further calls of it add nothing, so that the sum of the calls to a function is what passed through it.
 ///
 /// # Errors
 /// The profile is not whole ([`Profile::check`]), it has no sample types, or `out` fails.
@@ -69,8 +69,8 @@ fn header(
     if let Some(pid) = profile.pid() {
         writeln!(out, "pid: {pid}")?;
     }
-    let command = profile.heap.as_ref().map(|heap| &heap.process.command);
-    if let Some(command) = command.map(|it| plain(it)).filter(|it| !is_blank(it)) {
+    let command = plain(facts::command(profile));
+    if !is_blank(&command) {
         writeln!(out, "cmd: {command}")?;
     }
     writeln!(out, "part: 1")?;

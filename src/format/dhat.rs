@@ -115,11 +115,6 @@ impl Pair {
 }
 
 fn document(profile: &Profile, pair: &Pair, out: &mut impl Write) -> io::Result<()> {
-    let command = profile.heap.as_ref().map(|heap| &heap.process.command);
-    let command = match command.filter(|command| !command.is_empty()) {
-        Some(command) => command,
-        None => facts::program(profile),
-    };
     let time = Time::of(profile);
     out.write_all(b"{\"dhatFileVersion\":2")?;
     let head = [
@@ -130,7 +125,7 @@ fn document(profile: &Profile, pair: &Pair, out: &mut impl Write) -> io::Result<
         ("tu", json!(time.unit)),
         ("Mtu", json!(time.million_units)),
         ("te", json!(time.end)),
-        ("cmd", json!(plain(command))),
+        ("cmd", json!(plain(facts::command(profile)))),
         ("pid", json!(profile.pid().unwrap_or(0))),
         ("heapsite", json!({ "comments": facts::comments(profile) })),
     ];

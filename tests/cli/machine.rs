@@ -191,51 +191,6 @@ fn a_verdict_has_the_promised_keys() {
 }
 
 #[test]
-fn what_writes_a_profile_reports_on_it() {
-    let scene = Scene::new();
-    let size = |name: &str| {
-        std::fs::metadata(scene.dir.path().join(name))
-            .unwrap()
-            .len()
-    };
-    let convert = json(&scene, &["convert", "new.json", "-o", "c.pb.gz", "--json"]);
-    assert_eq!(convert["output"]["bytes"], size("c.pb.gz"));
-    assert_eq!(convert["output"]["format"], "pprof");
-    assert_eq!(
-        convert["output"]["sample_types"].as_array().unwrap().len(),
-        4
-    );
-    assert_eq!(convert["output"]["is_split"], false);
-    assert_eq!(
-        (&convert["samples"], &convert["locations_named"]),
-        (&3.into(), &10.into())
-    );
-    let notes = convert["notes"].as_array().unwrap();
-    assert!(
-        notes.len() == 1 && notes[0].as_str().unwrap().contains("left out"),
-        "{notes:?}"
-    );
-    let merge = json(
-        &scene,
-        &["merge", "base.json", "new.json", "-o", "m.json", "--json"],
-    );
-    assert_eq!(
-        (&merge["heapsite"], &merge["inputs"][1]["name"]),
-        (&"merge".into(), &"new.json".into())
-    );
-    assert_eq!(merge["output"]["bytes"], size("m.json"));
-    for command in ["convert", "symbolize", "merge"] {
-        let args = [command, "new.json", "-o", "-", "--to", "json", "--json"];
-        assert!(
-            scene
-                .run(&args)
-                .refused()
-                .contains("--json writes its report to stdout")
-        );
-    }
-}
-
-#[test]
 fn symbolize_reports_on_every_file() {
     let scene = Scene::new();
     // A dump of this very test, as addresses: its binary is there to name them.

@@ -158,7 +158,8 @@ proptest! {
             };
             order.iter().flat_map(split).collect()
         };
-        let (mut own, mut inclusive): (HashMap<(Function, i64), Vec<u128>>, HashMap<Function, Vec<u128>>) = Default::default();
+        let mut own: HashMap<(Function, i64), Vec<u128>> = HashMap::new();
+        let mut inclusive: HashMap<Function, Vec<u128>> = HashMap::new();
         let mut sum = vec![0; file.events.len()];
         for sample in &profile.samples {
             let values = columns(&sample.values);

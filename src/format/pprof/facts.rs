@@ -66,6 +66,14 @@ pub(in crate::format) fn program(profile: &Profile) -> &str {
     known.map_or("", String::as_str)
 }
 
+/// Command line, or where that is not known the path of the program. Empty: unknown.
+pub(in crate::format) fn command(profile: &Profile) -> &str {
+    match &profile.heap {
+        Some(heap) if !heap.process.command.is_empty() => &heap.process.command,
+        _ => program(profile),
+    }
+}
+
 fn process(heap: &HeapFacts) -> String {
     let process = &heap.process;
     let fork = match process.forked_from {
