@@ -31,7 +31,7 @@ pub(super) fn read(name: &str) -> Result<Profile> {
         return Ok(profile);
     }
     match read_any(name)? {
-        Input::Profile(profile) => Ok(profile),
+        Input::Profile(profile) => Ok(*profile),
         // Says what it is.
         Input::State(bytes) => parse(name, &bytes),
     }
@@ -39,7 +39,7 @@ pub(super) fn read(name: &str) -> Result<Profile> {
 
 /// What can be told about.
 pub(super) enum Input {
-    Profile(Profile),
+    Profile(Box<Profile>),
     /// What is left of a process.
     State(Vec<u8>),
 }
@@ -53,12 +53,12 @@ pub(super) fn read_any(name: &str) -> Result<Input> {
         Opened::Whole(bytes) => bytes,
         Opened::Stream(stream) => {
             let profile = format::read_from(stream).map_err(|error| error.context(display(name)));
-            return profile.map(Input::Profile);
+            return profile.map(|profile| Input::Profile(Box::new(profile)));
         }
     };
     match State::is_meant_by(&bytes) {
         true => Ok(Input::State(bytes)),
-        false => parse(name, &bytes).map(Input::Profile),
+        false => parse(name, &bytes).map(|profile| Input::Profile(Box::new(profile))),
     }
 }
 
