@@ -163,6 +163,7 @@ impl<'s> Groups<'s> {
             interval: facts.interval,
             exact: facts.exact,
             uptime_nanos: facts.uptime_nanos,
+            process: facts.process.clone(),
             ..HeapFacts::default()
         }));
         for (at, group) in self.groups.iter().enumerate() {

@@ -30,6 +30,7 @@ pub(super) fn snapshot(seconds: u64, rules: &[Rule<'_>]) -> Snapshot {
     let mut snapshot = Snapshot::default();
     snapshot.facts.interval = 1;
     snapshot.facts.exact = true;
+    snapshot.facts.process.pid = 1;
     snapshot.facts.uptime_nanos = seconds * SECOND;
     for rule in rules {
         let detail = detail(seconds, rule);
