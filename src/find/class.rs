@@ -284,7 +284,7 @@ fn capped(history: &History, since: f64, until: f64, clumping: f64, cap: Cap) ->
 }
 
 /// The odds that as many survivors came later than `longest` after the growth began, if they come at [`STOPPED`] of the rate
-/// by then. It begins with the first sixteenth of them, so that a stray one does not date it back.
+/// by then, or half of them at most. It begins with the first sixteenth of them, so that a stray one does not date it back.
 fn came_after(history: &History, since: f64, until: f64, clumping: f64, longest: f64) -> f64 {
     if longest <= 0.0 {
         return 0.0;
@@ -296,8 +296,9 @@ fn came_after(history: &History, since: f64, until: f64, clumping: f64, longest:
     }
     let later = history.samples_in(full, until) / clumping;
     let before = history.samples_in(began, full) / clumping;
+    // In time the later part outgrows the earlier one whatever the rate; then half of all is what a cap would allow.
     let share = STOPPED * (until - full) / (STOPPED * (until - full) + longest);
-    at_least(later, later + before, share)
+    at_least(later, later + before, share.min(0.5))
 }
 
 /// When a sixteenth of the survivors of a time were born.

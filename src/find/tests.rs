@@ -110,6 +110,17 @@ fn growth_is_told_per_request_where_they_are_counted() {
     assert!(bad.to_string().contains("10 ascending values"), "{bad}");
 }
 
+/// One sample an hour and a half: what came in the hour that a cache may take is next to nothing.
+#[test]
+fn a_slow_leak_of_a_week_is_accused() {
+    let week = 7.0 * 86_400.0;
+    let profiles = series(&[week], &line(0.0135, |_, _, _| NEVER));
+    let found = leaks(&profiles, &Options::default()).expect("one moment");
+    // Some 128 samples, each later than the hour or not: odds of a half to that power.
+    assert!((90..180).contains(&found.leaks[0].samples));
+    assert!(found.leaks[0].confidence > 0.999_999);
+}
+
 #[test]
 fn profiles_without_births_are_told_by_their_trend() {
     let leaking = without_ages(series(&MOMENTS, &line(100.0, |_, _, _| NEVER)));
