@@ -15,7 +15,7 @@ done
 command -v "${HEAPSITE_CHROMIUM:-chromium}" >/dev/null || missing chromium
 command -v man >/dev/null || missing man
 export HEAPSITE_DH_VIEW="${HEAPSITE_DH_VIEW:-/usr/libexec/valgrind/dh_view.html}"
-for tool in callgrind_annotate kcachegrind dbus-run-session; do
+for tool in callgrind_annotate kcachegrind dbus-daemon; do
     command -v "$tool" >/dev/null || missing "$tool"
 done
 for page in "$TOOLS/speedscope/index.html" "$HEAPSITE_DH_VIEW"; do

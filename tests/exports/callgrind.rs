@@ -2,7 +2,6 @@
 #![forbid(unsafe_code)]
 
 use std::io::{BufRead, BufReader};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -101,14 +100,25 @@ fn annotate_shows_what_grew_and_what_shrank() {
 /// What KCachegrind says on stderr of a file: it names the lines it does not understand, and the function it opens with.
 fn kcachegrind(file: &Path) -> Vec<String> {
     let home = tempfile::tempdir().unwrap();
+    let kept = [("HOME", home.path()), ("XDG_RUNTIME_DIR", home.path())];
     // It starts once per desktop session, so it gets one of its own, and no screen.
-    let mut session = Command::new("dbus-run-session")
-        .args(["--", "kcachegrind", crate::path(file)])
-        .envs([("HOME", home.path()), ("XDG_RUNTIME_DIR", home.path())])
+    let mut bus = Command::new("dbus-daemon")
+        .args(["--session", "--nofork", "--print-address"])
+        .envs(kept)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut address = String::new();
+    let mut printed = BufReader::new(bus.stdout.take().unwrap());
+    printed.read_line(&mut address).unwrap();
+    let mut session = Command::new("kcachegrind")
+        .arg(file)
+        .envs(kept)
+        .env("DBUS_SESSION_BUS_ADDRESS", address.trim())
         .env("QT_QPA_PLATFORM", "offscreen")
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        .process_group(0)
         .spawn()
         .unwrap();
     let said = BufReader::new(session.stderr.take().unwrap());
@@ -128,9 +138,10 @@ fn kcachegrind(file: &Path) -> Vec<String> {
             break;
         }
     }
-    let group = format!("-{}", session.id());
-    let _ = Command::new("kill").args(["--", &group]).status();
-    let _ = session.wait();
+    for child in [&mut session, &mut bus] {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
     assert!(
         lines.iter().any(|line| line.contains("raise()")),
         "{lines:?}"
