@@ -30,17 +30,19 @@ fn made(values: std::ops::Range<i64>) -> impl Strategy<Value = Made> {
 }
 
 fn profile(made: &Made) -> Profile {
-    let mut profile = Profile::default();
-    profile.sample_types = vec![ValueType {
-        kind: "inuse_space".into(),
-        unit: "bytes".into(),
-    }];
-    profile.mappings = vec![Mapping {
-        start: 0,
-        limit: 1 << 20,
-        file: "/srv/bin/shop".into(),
-        ..Mapping::default()
-    }];
+    let mut profile = Profile {
+        sample_types: vec![ValueType {
+            kind: "inuse_space".into(),
+            unit: "bytes".into(),
+        }],
+        mappings: vec![Mapping {
+            start: 0,
+            limit: 1 << 20,
+            file: "/srv/bin/shop".into(),
+            ..Mapping::default()
+        }],
+        ..Profile::default()
+    };
     profile.functions = (0..FUNCTIONS)
         .map(|at| Function {
             name: format!("shop::f{at}"),
