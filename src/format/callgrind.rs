@@ -37,7 +37,7 @@ pub fn write(profile: &Profile, out: &mut dyn Write) -> Result<()> {
 /// Writes a difference: of each sample type what grew, and what shrank, as two events, because costs are not negative.
 ///
 /// # Errors
-/// As for [`write`].
+/// As for [`write()`].
 pub fn write_difference(profile: &Profile, out: &mut dyn Write) -> Result<()> {
     write_split(profile, true, out)
 }

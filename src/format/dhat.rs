@@ -46,7 +46,7 @@ pub fn write(profile: &Profile, sample_type: Option<&str>, out: &mut dyn Write) 
         .map_err(|error| Error::io("cannot write the DHAT file", error))
 }
 
-/// The sample types that [`write`] puts into a file: indexes into [`Profile::sample_types`] of bytes and blocks.
+/// The sample types that [`write()`] puts into a file: indexes into [`Profile::sample_types`] of bytes and blocks.
 ///
 /// # Errors
 /// The profile has no such sample type, or no pair of bytes and blocks.

@@ -30,7 +30,7 @@ pub fn write(profile: &Profile, out: &mut dyn Write) -> Result<()> {
 /// negative values. The sum of the type is the difference of the two.
 ///
 /// # Errors
-/// As for [`write`].
+/// As for [`write()`].
 pub fn write_difference(profile: &Profile, out: &mut dyn Write) -> Result<()> {
     write_split(profile, true, out)
 }

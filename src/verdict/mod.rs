@@ -1,6 +1,6 @@
 //! The verdict: why the memory grows, in one sentence, with what it rests on.
 //!
-//! [`judge`] puts together what [`find`](crate::find) says of the program's lines and what the process holds: memory by parts,
+//! [`judge`] puts together what [`find`] says of the program's lines and what the process holds: memory by parts,
 //! threads, descriptors, tasks. [`Verdict::sentence`] is the answer, [`write_evidence`](Verdict::write_evidence) what it rests
 //! on; serde writes the same as JSON. Pure functions; the chapter [`verdict`](crate::guide::verdict) of the guide has the rules.
 //!
