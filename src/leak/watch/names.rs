@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::profile::addresses::Builder;
 use crate::profile::{
     Function, FunctionId, Label, LabelValue, Line, Location, LocationId, Mapping, Profile, Sample,
+    ValueType,
 };
 use crate::symbolize::blame::Blamer;
 use crate::sys;
@@ -124,11 +125,16 @@ const NUMBER: &str = "stack";
 
 /// Looks up the names of these stacks, all at once: a symboliser reads each file once.
 pub(super) fn look_up(stacks: &[&[u64]], mappings: &[Mapping], namer: &Namer<'_>) -> Vec<Named> {
-    let mut builder = Builder::new(Vec::new(), mappings.to_vec());
+    // A profile without a sample type contradicts itself, and keeps the recorder's own frames.
+    let count = ValueType {
+        kind: "stacks".to_owned(),
+        unit: "count".to_owned(),
+    };
+    let mut builder = Builder::new(vec![count], mappings.to_vec());
     for (number, stack) in (0..).zip(stacks) {
         // Samples that become equal once they have names would be added up, but for this.
         let label = Label::number(NUMBER, number, "");
-        builder.sample(stack, Vec::new(), vec![label], None);
+        builder.sample(stack, vec![1], vec![label], None);
     }
     let mut profile = namer(builder.finish());
     let application = add_application(&mut profile);
