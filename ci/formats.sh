@@ -44,12 +44,13 @@ bound() {
 }
 
 diff=(target/release/heapsite diff "$files/base.pb.gz" "$files/new.pb.gz")
-bound "diff of 50,000 stacks of 36 frames, million instructions" "$(count "${diff[@]}")" 960
+# 1,020 since files are read as they come: 60 more than when a file was unpacked as a whole, for two thirds of the memory.
+bound "diff of 50,000 stacks of 36 frames, million instructions" "$(count "${diff[@]}")" 1060
 # Two threads read, so it is not the same number each time.
-bound "the same, peak memory, MB" "$(peak "${diff[@]}")" 80
+bound "the same, peak memory, MB" "$(peak "${diff[@]}")" 60
 # Reading is in it; what a program does on a signal is the writing.
 bound "10,000 stacks without symbols read and written, million instr." \
-    "$(count target/release/heapsite convert "$files/addresses.pb.gz" -o "$files/again.pb.gz")" 170
+    "$(count target/release/heapsite convert "$files/addresses.pb.gz" -o "$files/again.pb.gz")" 175
 
 # A thousand processes: as much work for each as among a hundred, in the same memory. JSON has survivors, whose ages still
 # differ after the first hundred: there are at most eight for each doubling. JSON takes four times the instructions, so fewer
