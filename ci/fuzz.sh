@@ -15,7 +15,7 @@ HEAPSITE_FUZZ_ROUNDS=${HEAPSITE_FUZZ_ROUNDS:-300} cargo test --quiet --release -
 # Twice the input: at most 2.3 times the instructions, start and end of the process left out by a third, small input.
 if [ ${#MISSING[@]} = 0 ]; then
     fuzz=$(cargo test --quiet --release --all-features --test fuzz --no-run --message-format=json |
-        sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
+        sed -n 's|.*"executable":"\([^"]*/fuzz-[^"]*\)".*|\1|p' | tail -n 1)
     count() {
         valgrind --tool=callgrind --callgrind-out-file=/dev/null "$fuzz" large "$1" "$2" 2>&1 >/dev/null |
             sed -n 's/.*Collected : \([0-9]*\).*/\1/p'
