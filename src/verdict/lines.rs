@@ -84,13 +84,18 @@ pub(super) fn grown_for(suspect: &Suspect, uptime: u64) -> u64 {
     uptime.saturating_sub(suspect.since_nanos)
 }
 
+/// `1 line`, `2,113 lines`
+pub(super) fn of_lines(count: usize) -> String {
+    match count {
+        1 => "1 line".to_owned(),
+        count => format!("{} lines", units::count(count as i64)),
+    }
+}
+
 /// What chance has to do with it.
 pub(super) fn odds(confidence: f64, judged: usize) -> String {
     let p = 1.0 - confidence;
-    let lines = match judged {
-        1 => "1 line".to_owned(),
-        judged => format!("{} lines", units::count(judged as i64)),
-    };
+    let lines = of_lines(judged);
     match p {
         p if p < 1e-6 => {
             format!("sure: chance does this less than once in a million (of {lines} judged)")

@@ -243,7 +243,7 @@ impl Verdict {
             let text = format!(
                 "{} in {} ({meaning}); the largest at {}",
                 units::bytes(bytes),
-                lines_of(rows.len()),
+                lines::of_lines(rows.len()),
                 lines::place(&largest.place)
             );
             wrapped_after(name, &text, layout, out)?;
@@ -274,7 +274,7 @@ impl Verdict {
             let text = format!(
                 "{} in {}, the largest at {}. {}",
                 units::bytes(bytes),
-                lines_of(rows.len()),
+                lines::of_lines(rows.len()),
                 lines::place(&largest.place),
                 why.words()
             );
@@ -310,13 +310,6 @@ impl Verdict {
             advise(advice, layout, out)?;
         }
         Ok(())
-    }
-}
-
-fn lines_of(count: usize) -> String {
-    match count {
-        1 => "1 line".to_owned(),
-        count => format!("{} lines", units::count(count as i64)),
     }
 }
 

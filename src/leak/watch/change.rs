@@ -6,7 +6,6 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::find::Suspect;
-use crate::view::Frame;
 use crate::view::{name, units};
 
 /// What became of a place.
@@ -73,15 +72,10 @@ impl fmt::Display for Change {
 /// `cache.rs:42 (shop::Cache::set)`, or the function alone.
 pub(super) fn place(suspect: &Suspect) -> String {
     let place = &suspect.place;
-    let frame = Frame {
-        function: place.function.clone(),
-        file: place.file.clone(),
-        line: place.line,
-    };
-    let function = name::fit_function(&frame.function, 120);
-    let text = match frame.file.rsplit('/').next() {
-        Some(file) if !file.is_empty() && frame.line > 0 => {
-            format!("{file}:{} ({function})", frame.line)
+    let function = name::fit_function(&place.function, 120);
+    let text = match place.file.rsplit('/').next() {
+        Some(file) if !file.is_empty() && place.line > 0 => {
+            format!("{file}:{} ({function})", place.line)
         }
         _ => function,
     };
