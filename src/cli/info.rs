@@ -176,10 +176,7 @@ fn values(profile: &Profile, out: &mut dyn Write) -> io::Result<()> {
 
 fn total(profile: &Profile, value_type: &ValueType) -> Option<(Value, Measure)> {
     let value = Value::find(profile, Some(&value_type.kind)).ok()?;
-    let mut total = Measure::default();
-    for sample in &profile.samples {
-        total.add(value.of(sample));
-    }
+    let total = value.total(profile);
     Some((value, total))
 }
 

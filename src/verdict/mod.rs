@@ -28,6 +28,7 @@ pub use trim::Trim;
 
 use crate::find::{self, Findings, Suspect};
 use crate::profile::resources::Resources;
+use crate::view::Value;
 use crate::{Profile, Result};
 
 /// How to judge.
@@ -172,17 +173,8 @@ impl Verdict {
 
 fn live(profile: Option<&Profile>) -> f64 {
     let Some(profile) = profile else { return 0.0 };
-    let column = profile
-        .sample_types
-        .iter()
-        .position(|kind| kind.kind == "inuse_space");
-    let of = |sample: &crate::profile::Sample| {
-        column
-            .and_then(|at| sample.values.get(at))
-            .copied()
-            .unwrap_or(0) as f64
-    };
-    profile.samples.iter().map(of).sum()
+    let value = Value::find(profile, Some("inuse_space"));
+    value.map_or(0.0, |value| value.total(profile).value as f64)
 }
 
 fn by_crate(findings: &Findings) -> Vec<CrateGrowth> {

@@ -143,6 +143,15 @@ impl Facet {
 }
 
 impl Value {
+    /// All samples of the profile together.
+    pub(crate) fn total(&self, profile: &Profile) -> Measure {
+        let mut total = Measure::default();
+        for sample in &profile.samples {
+            total.add(self.of(sample));
+        }
+        total
+    }
+
     /// The sample type named `kind`, or the profile's default where `kind` is `None`.
     ///
     /// # Errors

@@ -142,11 +142,7 @@ fn moment(profile: &Profile) -> Value {
 
 fn total(profile: &Profile) -> Option<Measure> {
     let value = view::Value::find(profile, Some("inuse_space")).ok()?;
-    let mut total = Measure::default();
-    for sample in &profile.samples {
-        total.add(value.of(sample));
-    }
-    Some(total)
+    Some(value.total(profile))
 }
 
 /// Every line that holds something, or allocated, or changed.
